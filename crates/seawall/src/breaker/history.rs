@@ -1,0 +1,200 @@
+//! What a breaker has been through: transitions in order, observers, counts.
+//!
+//! Nothing in here is touched while the breaker is healthy.
+
+use super::{CircuitState, Transition, TransitionCause, word::Word};
+use crate::{
+    event::{self, Event, Observe},
+    setting::Name,
+    slots::Tally,
+    sync::{self, RwLock},
+    time::Tick,
+};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
+
+/// Made when the first thing happens, so that a breaker can be a `static` and a healthy one small.
+pub(crate) struct History {
+    literal: Option<Name>,
+    given: Option<Name>,
+    told: OnceLock<Box<Told>>,
+    /// Whether there are observers.
+    observed: AtomicBool,
+}
+
+#[derive(Default)]
+struct Told {
+    feed: Mutex<Feed>,
+    observers: RwLock<Vec<Arc<dyn Observe>>>,
+    rejections: Tally,
+}
+
+/// Transitions on their way to the observers.
+///
+/// Each carries its generation. The thread that made it puts it here; whoever completes the sequence
+/// delivers, outside the lock, and only one thread at a time does. So the order is that of the
+/// swaps, whatever the threads do, and an observer that causes a transition only queues it.
+#[derive(Default)]
+struct Feed {
+    /// The generation delivered last.
+    delivered: u64,
+    waiting: BTreeMap<u64, Transition>,
+    delivering: bool,
+    /// The latest transition, delivered or not, with its place in the sequence.
+    last: Option<(u64, Transition)>,
+    /// How many of them went to open.
+    opened: u64,
+}
+
+impl History {
+    pub(crate) const fn new(name: Option<&'static str>) -> Self {
+        let literal = match name {
+            Some(name) => Some(Name::literal(name)),
+            None => None,
+        };
+        let observed = AtomicBool::new(false);
+        Self { literal, given: None, told: OnceLock::new(), observed }
+    }
+
+    pub(crate) fn rename(&mut self, name: Name) {
+        self.given = Some(name);
+    }
+
+    pub(crate) fn name(&self) -> Option<&Name> {
+        self.given.as_ref().or(self.literal.as_ref())
+    }
+
+    pub(crate) fn observe(&self, observer: Arc<dyn Observe>) {
+        sync::write(&self.told().observers).push(observer);
+        self.observed.store(true, Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn rejections_are_heard(&self) -> bool {
+        self.observed.load(Relaxed) || event::rejections_are_heard()
+    }
+
+    fn told(&self) -> &Told {
+        self.told.get_or_init(Box::default)
+    }
+
+    pub(crate) fn rejected(&self) {
+        self.told().rejections.add_one();
+    }
+
+    pub(crate) fn rejections(&self) -> u64 {
+        self.told.get().map_or(0, |told| told.rejections.total())
+    }
+
+    pub(crate) fn opened(&self) -> u64 {
+        self.told.get().map_or(0, |told| lock(&told.feed).opened)
+    }
+
+    pub(crate) fn last(&self) -> Option<Transition> {
+        self.told.get().and_then(|told| lock(&told.feed).last.map(|(_, transition)| transition))
+    }
+
+    /// Tells of something that is no transition, and so has no place in their order.
+    pub(crate) fn tell<'a>(&'a self, event: impl FnOnce(Option<&'a Name>) -> Event<'a>) {
+        let observers = self.observers();
+        event::tell(&event(self.name()), &observers);
+    }
+
+    /// A copy, so that no lock is held while an observer runs.
+    fn observers(&self) -> Vec<Arc<dyn Observe>> {
+        self.told.get().map(|told| sync::read(&told.observers).clone()).unwrap_or_default()
+    }
+
+    /// Takes note of the transition from one word to the next, and tells all whose turn it is.
+    #[cold]
+    pub(crate) fn moved(&self, (from, to): (Word, Word), cause: TransitionCause, at: Tick) {
+        let transition = Transition { from: from.state(), to: to.state(), cause, at };
+        let told = self.told();
+        let mut feed = lock(&told.feed);
+        feed.add(to.generation(), transition);
+        if feed.delivering {
+            return;
+        }
+        feed.delivering = true;
+        while let Some(transition) = feed.next() {
+            drop(feed);
+            self.tell(|name| Event::CircuitBreakerTransition { name, transition });
+            feed = lock(&told.feed);
+        }
+        feed.delivering = false;
+    }
+}
+
+/// The word's generations wrap; places in the sequence do not.
+const GENERATIONS: u64 = 1 << 28;
+
+impl Feed {
+    fn add(&mut self, generation: u64, transition: Transition) {
+        // The first place after the one delivered last that has this generation.
+        let ahead = generation.wrapping_sub(self.delivered) % GENERATIONS;
+        let place = self.delivered + ahead;
+        self.waiting.insert(place, transition);
+        if self.last.is_none_or(|(last, _)| last < place) {
+            self.last = Some((place, transition));
+        }
+        self.opened += u64::from(transition.to == CircuitState::Open);
+    }
+
+    fn next(&mut self) -> Option<Transition> {
+        let transition = self.waiting.remove(&(self.delivered + 1))?;
+        self.delivered += 1;
+        Some(transition)
+    }
+}
+
+fn lock(feed: &Mutex<Feed>) -> std::sync::MutexGuard<'_, Feed> {
+    feed.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+impl fmt::Debug for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("History")
+            .field("name", &self.name())
+            .field("last", &self.last())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn transition(to: CircuitState) -> Transition {
+        let cause = TransitionCause::Manual;
+        Transition { from: CircuitState::Closed, to, cause, at: Tick::from_millis(0) }
+    }
+
+    #[test]
+    fn transitions_are_delivered_in_the_order_of_their_generations() {
+        let mut feed = Feed::default();
+        feed.add(2, transition(CircuitState::HalfOpen));
+        assert_eq!(feed.next(), None, "the first is still on its way");
+        feed.add(1, transition(CircuitState::Open));
+        assert_eq!(feed.next(), Some(transition(CircuitState::Open)));
+        assert_eq!(feed.next(), Some(transition(CircuitState::HalfOpen)));
+        assert_eq!(feed.next(), None);
+        assert_eq!(feed.last, Some((2, transition(CircuitState::HalfOpen))));
+    }
+
+    #[test]
+    fn the_order_holds_where_generations_wrap() {
+        let mut feed = Feed { delivered: GENERATIONS - 2, ..Feed::default() };
+        feed.add(0, transition(CircuitState::HalfOpen));
+        feed.add(GENERATIONS - 1, transition(CircuitState::Open));
+        assert_eq!(feed.next(), Some(transition(CircuitState::Open)));
+        assert_eq!(feed.next(), Some(transition(CircuitState::HalfOpen)));
+        feed.add(1, transition(CircuitState::Closed));
+        assert_eq!(feed.next(), Some(transition(CircuitState::Closed)));
+    }
+}

@@ -1,0 +1,368 @@
+//! DRIVE: the swap around the decision, and leave to make one call.
+
+use super::{
+    CircuitState, Mode,
+    history::History,
+    window::{Outcome, Window},
+    word::{Answer, Input, Rules, Step, Word},
+};
+use crate::{
+    error::CircuitBreakerOpenError,
+    event::Event,
+    random::Random,
+    setting::Name,
+    sync::{AtomicU64, Ordering, Padded, const_unless_loom},
+    time::{Moment, Tick},
+    verdict::Verdict,
+};
+use std::{fmt, sync::atomic::AtomicBool, time::Duration};
+
+/// A breaker without its classifier: state, window, history.
+#[derive(Debug)]
+pub(crate) struct Core {
+    word: Padded<AtomicU64>,
+    rules: Rules,
+    window: Window,
+    /// Calls at least this long are slow. Two readings of the exact clock are paid only where set.
+    slow_call: Option<Duration>,
+    dry_run: AtomicBool,
+    pub(crate) history: History,
+}
+
+impl Core {
+    const_unless_loom! {
+        pub(crate) const fn new(
+            rules: Rules,
+            window: Window,
+            slow_call: Option<Duration>,
+            name: Option<&'static str>,
+        ) -> Self {
+            Self {
+                word: Padded(AtomicU64::new(Word::NEW.0)),
+                rules,
+                window,
+                slow_call,
+                dry_run: AtomicBool::new(false),
+                history: History::new(name),
+            }
+        }
+    }
+
+    /// Relaxed: the word is all the state there is. What lies beside it (the window) is tagged with
+    /// the word's generation and synchronises by itself.
+    #[inline]
+    pub(crate) fn word(&self) -> Word {
+        Word(self.word.0.load(Ordering::Relaxed))
+    }
+
+    /// The one way to the settings, off the healthy path.
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    pub(crate) fn mode(&self) -> Mode {
+        if self.dry_run.load(Ordering::Relaxed) { Mode::DryRun } else { Mode::Enforce }
+    }
+
+    pub(crate) fn set_mode(&self, mode: Mode) {
+        self.dry_run.store(mode == Mode::DryRun, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn try_acquire(&self) -> Result<Permit<'_>, CircuitBreakerOpenError> {
+        let word = self.word();
+        if word.is_closed() { Ok(self.permit(word, Kind::Call)) } else { self.acquire() }
+    }
+
+    #[inline]
+    fn permit(&self, seen: Word, kind: Kind) -> Permit<'_> {
+        let started = self.slow_call.map(|_| Moment::now());
+        Permit { core: self, seen, started, kind, running: false }
+    }
+
+    #[cold]
+    fn acquire(&self) -> Result<Permit<'_>, CircuitBreakerOpenError> {
+        let Step { word, answer, .. } = self.step(Input::Acquire);
+        let Answer::Reject(wait) = answer else {
+            let kind = if word.is_closed() { Kind::Call } else { Kind::Probe };
+            return Ok(self.permit(word, kind));
+        };
+        // One step more: a coarse clock may lag that far behind the caller's.
+        let retry_after = wait.map(|ms| Duration::from_millis(ms).saturating_add(Tick::step()));
+        let dry_run = self.mode() == Mode::DryRun;
+        self.history.rejected();
+        if self.history.rejections_are_heard() {
+            self.history.tell(|name| Event::CircuitBreakerRejected { name, retry_after, dry_run });
+        }
+        if dry_run {
+            return Ok(self.permit(word, Kind::Passed));
+        }
+        let ms = retry_after.map(|wait| u32::try_from(wait.as_millis()).unwrap_or(u32::MAX));
+        Err(CircuitBreakerOpenError::new(self.history.name().cloned(), ms))
+    }
+
+    /// Takes the outcome of a call that was admitted at `seen`.
+    #[inline]
+    fn record(&self, seen: Word, kind: Kind, outcome: Outcome) {
+        let word = self.word();
+        let healthy = outcome == Outcome::Success && word == seen && seen.is_clean();
+        if !(healthy && self.window.is_unmoved_by_success(seen.generation())) {
+            self.record_change(seen, kind, outcome);
+        }
+    }
+
+    fn record_change(&self, seen: Word, kind: Kind, outcome: Outcome) {
+        if kind == Kind::Passed {
+            return;
+        }
+        let word = self.word();
+        let trip = if word.is_closed() && word.same_generation(seen) {
+            let trip = self.window.record(seen.generation(), Tick::now, outcome);
+            let counts = outcome.is_failure() && self.rules.threshold > 0;
+            if trip.is_none() && !counts && word.is_clean() {
+                return;
+            }
+            trip
+        } else {
+            None
+        };
+        let input = match outcome {
+            Outcome::Failure | Outcome::SlowFailure => Input::Failure { seen, trip },
+            Outcome::Success | Outcome::SlowSuccess => Input::Success { seen, trip },
+        };
+        self.settle(input);
+    }
+
+    #[cold]
+    fn abandon(&self, seen: Word, kind: Kind) {
+        // Only a probe holds anything that has to be given back.
+        if kind == Kind::Probe && self.settle(Input::Abandon { seen }) {
+            self.history.tell(|name| Event::ProbeAbandoned { name });
+        }
+    }
+
+    /// True if the outcome was taken note of, false if it was stale.
+    fn settle(&self, input: Input) -> bool {
+        let stale = self.step(input).answer == Answer::Stale;
+        if stale {
+            self.history.tell(|name| Event::StaleOutcome { name });
+        }
+        !stale
+    }
+
+    /// Swaps the word for what `input` makes of it, and tells of a transition.
+    pub(crate) fn step(&self, input: Input) -> Step {
+        let mut word = self.word();
+        // Read as late as they are needed: a closed breaker without news needs neither.
+        let mut drawn = None;
+        loop {
+            let now = if word.is_closed() && matches!(input, Input::Acquire) {
+                Tick::from_millis(0)
+            } else {
+                Tick::now()
+            };
+            let random = match (self.rules.jitter > 0.0, &mut drawn) {
+                (false, _) => 0.0,
+                (true, Some(drawn)) => *drawn,
+                (true, drawn) => *drawn.insert(Random::new().next_unit()),
+            };
+            let step = self.rules.step(word, input, now, random);
+            if step.word == word {
+                return step;
+            }
+            // AcqRel: a transition is seen together with what its thread did before, so that the
+            // calls of the new generation find their window no older than it is.
+            match self.word.0.compare_exchange(
+                word.0,
+                step.word.0,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => {
+                    if let Some(cause) = step.cause {
+                        self.history.moved((word, step.word), cause, now);
+                    }
+                    return step;
+                }
+                Err(seen) => word = Word(seen),
+            }
+        }
+    }
+}
+
+/// How a permit came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// The breaker was closed.
+    Call,
+    /// The breaker was half-open: the permit holds one of its slots.
+    Probe,
+    /// The breaker would have rejected the call, had it not been a dry run. It counts for nothing.
+    Passed,
+}
+
+/// Leave to make one call. What became of it is told by [`record`](Self::record).
+///
+/// For those who hold the decision themselves; [`CircuitBreaker::run`] does all of this.
+/// A permit that is dropped counts as abandoned: neither success nor failure, and a probe's slot is
+/// free again. That holds for a drop by a panic as well, since a permit that is held by hand cannot
+/// tell its own panic from a neighbour's; a panic inside `run` counts as a failure.
+///
+/// ```
+/// use seawall::{CircuitBreaker, CircuitState, Verdict};
+///
+/// static BREAKER: CircuitBreaker = CircuitBreaker::builder().failure_threshold(1).build();
+///
+/// if let Ok(permit) = BREAKER.try_acquire() {
+///     let answer: Result<u32, &str> = Err("down");
+///     permit.record(match answer {
+///         Ok(_) => Verdict::Success,
+///         Err(_) => Verdict::TRANSIENT,
+///     });
+/// }
+/// assert_eq!(BREAKER.state(), CircuitState::Open);
+/// assert!(BREAKER.try_acquire().is_err());
+/// ```
+///
+/// [`CircuitBreaker::run`]: super::CircuitBreaker::run
+#[must_use = "a permit that is dropped counts as an abandoned call"]
+pub struct Permit<'a> {
+    core: &'a Core,
+    seen: Word,
+    started: Option<Moment>,
+    kind: Kind,
+    /// Set while the operation runs: a drop that finds it set unwinds from the operation.
+    running: bool,
+}
+
+impl Permit<'_> {
+    /// Tells the breaker how the call went. Transient and permanent both count as failure,
+    /// [`Ignored`](Verdict::Ignored) as nothing.
+    ///
+    /// A call that ends after the breaker has moved on changes nothing.
+    #[inline]
+    pub fn record(self, verdict: Verdict) {
+        let outcome = match verdict {
+            Verdict::Success => Outcome::Success,
+            Verdict::Transient { .. } | Verdict::Permanent => Outcome::Failure,
+            Verdict::Ignored => return,
+        };
+        let outcome = self.measured(outcome);
+        self.core.record(self.seen, self.kind, outcome);
+        // Settled: dropping it now would abandon it as well.
+        std::mem::forget(self);
+    }
+
+    /// Whether this is a probe, the call by which a breaker finds out if its callee is well again.
+    pub fn is_probe(&self) -> bool {
+        self.kind == Kind::Probe
+    }
+
+    /// Marks the operation as running, or as not.
+    #[inline]
+    pub(crate) fn set_running(&mut self, running: bool) {
+        self.running = running;
+    }
+
+    #[inline]
+    fn measured(&self, outcome: Outcome) -> Outcome {
+        match (self.started, self.core.slow_call) {
+            (Some(started), Some(limit)) if started.elapsed() >= limit => outcome.slow(),
+            _ => outcome,
+        }
+    }
+}
+
+impl Drop for Permit<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.running {
+            // Unwinding from the operation: a panic is a failure.
+            let outcome = self.measured(Outcome::Failure);
+            self.core.record(self.seen, self.kind, outcome);
+        } else {
+            // A cancelled probe says nothing of the callee: let the next caller probe.
+            self.core.abandon(self.seen, self.kind);
+        }
+    }
+}
+
+impl fmt::Debug for Permit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+/// What an operator reads off a breaker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Failures in a row, while closed.
+    pub consecutive_failures: u32,
+    /// Calls in the window, while closed; 0 without a window.
+    pub calls: u64,
+    /// Failures among them.
+    pub failures: u64,
+    /// Slow calls among them.
+    pub slow_calls: u64,
+    /// Probes in flight, while half-open.
+    pub probes_in_flight: u64,
+    /// Probes that succeeded, while half-open.
+    pub probe_successes: u64,
+    /// How often a probe has failed since the breaker last opened from closed; counts to 15.
+    pub reopenings: u64,
+    /// Calls rejected since the breaker was made. In a dry run: that would have been.
+    pub rejected: u64,
+    /// How often it has opened since it was made.
+    pub opened: u64,
+}
+
+impl Core {
+    pub(crate) fn counters(&self) -> Counters {
+        let word = self.word();
+        let reading = match word.state() {
+            CircuitState::Closed => self.window.reading(word.generation(), Tick::now),
+            _ => Default::default(),
+        };
+        let (in_flight, successes) = match word.state() {
+            CircuitState::HalfOpen => (word.probes().in_flight, word.probes().successes),
+            _ => (0, 0),
+        };
+        Counters {
+            consecutive_failures: word.failures(),
+            calls: reading.calls,
+            failures: reading.failures,
+            slow_calls: reading.slow,
+            probes_in_flight: in_flight,
+            probe_successes: successes,
+            reopenings: word.reopenings(),
+            rejected: self.history.rejections(),
+            opened: self.history.opened(),
+        }
+    }
+
+    pub(crate) fn time_until_probe(&self) -> Option<Duration> {
+        let (word, now) = (self.word(), Tick::now());
+        let ms = match word.state() {
+            CircuitState::Open => self.rules.open_for(word, now).unwrap_or(0),
+            CircuitState::HalfOpen if word.probes().in_flight < self.rules.probes.into() => 0,
+            CircuitState::HalfOpen => self.rules.leased_for(word, now).unwrap_or(0),
+            CircuitState::Closed | CircuitState::Isolated => return None,
+        };
+        Some(Duration::from_millis(ms))
+    }
+
+    /// Moves the breaker by hand.
+    pub(crate) fn by_hand(&self, input: Input) {
+        self.step(input);
+    }
+
+    pub(crate) fn failure_rate(&self) -> Option<f64> {
+        let Counters { calls, failures, .. } = self.counters();
+        super::window::rate(failures, calls)
+    }
+
+    pub(crate) fn name(&self) -> Option<&Name> {
+        self.history.name()
+    }
+}

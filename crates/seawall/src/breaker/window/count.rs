@@ -1,0 +1,154 @@
+//! The last N calls, exactly.
+
+use super::{Outcome, Rates, Reading, TransitionCause, is_newer};
+use crate::sync::{self, AtomicU64, Ordering, const_unless_loom};
+use std::sync::OnceLock;
+
+/// The largest window, in calls: 250 kB.
+pub(crate) const MAX_CALLS: u32 = 1_000_000;
+
+/// A ring of the last N outcomes, two bits each, that decides on every write.
+///
+/// `head` is its lock and its summary in one: a writer takes it with one compare-and-swap, works a
+/// few instructions, and gives it back with a plain store. While the ring is full and holds nothing
+/// bad, `head` says so, and a fast success, which would change nothing, only reads it: the load that
+/// sees `QUIET` is the moment at which that call counts as recorded.
+#[derive(Debug)]
+pub(crate) struct CountWindow {
+    calls: u32,
+    rates: Rates,
+    /// Made on first use, so that a breaker can be a `static`.
+    ring: OnceLock<Box<Ring>>,
+}
+
+#[derive(Debug)]
+struct Ring {
+    /// generation 28 | quiet 1 | locked 1
+    head: AtomicU64,
+    // What follows is written by the holder of the lock only.
+    next: AtomicU64,
+    filled: AtomicU64,
+    failures: AtomicU64,
+    slow: AtomicU64,
+    /// 32 outcomes a word: failed in the even bits, slow in the odd ones.
+    outcomes: Box<[AtomicU64]>,
+}
+
+const LOCKED: u64 = 1;
+const QUIET: u64 = 2;
+
+impl CountWindow {
+    const_unless_loom! {
+        pub(crate) const fn new(calls: u32, rates: Rates) -> Self {
+            Self { calls, rates, ring: OnceLock::new() }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_quiet(&self, generation: u64) -> bool {
+        match self.ring.get() {
+            // Relaxed: nothing is read that the word's owner has written.
+            Some(ring) => ring.head.load(Ordering::Relaxed) == generation << 2 | QUIET,
+            None => false,
+        }
+    }
+
+    pub(crate) fn record(&self, generation: u64, outcome: Outcome) -> Option<TransitionCause> {
+        let ring = self.ring.get_or_init(|| Box::new(Ring::new(self.calls)));
+        self.rates.trip(ring.record(generation, outcome, self.calls.into())?)
+    }
+
+    pub(crate) fn reading(&self, generation: u64) -> Reading {
+        self.ring.get().map(|ring| ring.reading(generation)).unwrap_or_default()
+    }
+}
+
+impl Ring {
+    fn new(calls: u32) -> Self {
+        let words = calls.div_ceil(32);
+        Self {
+            head: AtomicU64::new(0),
+            next: AtomicU64::new(0),
+            filled: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            slow: AtomicU64::new(0),
+            outcomes: (0..words).map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+
+    /// What the ring holds with this outcome; none if it is of an older generation than the ring.
+    fn record(&self, generation: u64, outcome: Outcome, calls: u64) -> Option<Reading> {
+        let head = self.lock(generation)?;
+        let (mut next, mut filled) = (get(&self.next), get(&self.filled));
+        let (mut failures, mut slow) = (get(&self.failures), get(&self.slow));
+        if head >> 2 != generation {
+            (next, filled, failures, slow) = (0, 0, 0, 0);
+        }
+        let word = &self.outcomes[usize::try_from(next / 32).unwrap_or_default()];
+        let (bits, at) = (get(word), next % 32 * 2);
+        if filled == calls {
+            failures -= bits >> at & 1;
+            slow -= bits >> at >> 1 & 1;
+        } else {
+            filled += 1;
+        }
+        let (failed, was_slow) = (u64::from(outcome.is_failure()), u64::from(outcome.is_slow()));
+        set(word, bits & !(3 << at) | (failed | was_slow << 1) << at);
+        failures += failed;
+        slow += was_slow;
+        set(&self.next, if next + 1 == calls { 0 } else { next + 1 });
+        set(&self.filled, filled);
+        set(&self.failures, failures);
+        set(&self.slow, slow);
+        let quiet = if filled == calls && failures + slow == 0 { QUIET } else { 0 };
+        self.unlock(generation << 2 | quiet);
+        Some(Reading { calls: filled, failures, slow })
+    }
+
+    fn reading(&self, generation: u64) -> Reading {
+        let Some(head) = self.lock(generation) else { return Reading::default() };
+        let reading = Reading {
+            calls: get(&self.filled),
+            failures: get(&self.failures),
+            slow: get(&self.slow),
+        };
+        self.unlock(head);
+        if head >> 2 == generation { reading } else { Reading::default() }
+    }
+
+    /// Takes the lock; gives what the head was, or none if the ring is newer than `generation`.
+    fn lock(&self, generation: u64) -> Option<u64> {
+        let mut spins = 0;
+        loop {
+            let head = self.head.load(Ordering::Relaxed);
+            if is_newer(head >> 2, generation) {
+                return None;
+            }
+            // Acquire: pairs with the Release in `unlock`, so that the last holder's writes are
+            // seen.
+            let free = head & LOCKED == 0;
+            if free && self.swap_head(head, head | LOCKED).is_ok() {
+                return Some(head);
+            }
+            sync::relax(&mut spins);
+        }
+    }
+
+    fn swap_head(&self, from: u64, to: u64) -> Result<u64, u64> {
+        self.head.compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed)
+    }
+
+    fn unlock(&self, head: u64) {
+        self.head.store(head, Ordering::Release);
+    }
+}
+
+/// Reads what the lock protects.
+fn get(word: &AtomicU64) -> u64 {
+    word.load(Ordering::Relaxed)
+}
+
+/// Writes what the lock protects.
+fn set(word: &AtomicU64, value: u64) {
+    word.store(value, Ordering::Relaxed);
+}

@@ -1,0 +1,177 @@
+//! DECIDE: what the calls of late say about the callee.
+//!
+//! A window lives beside the word and is tagged with the word's generation: a writer writes only
+//! into what is of its own generation or older, so closing needs no pass that clears. Its reading
+//! is part of the event that the word's transition takes.
+
+mod count;
+mod time;
+
+pub(crate) use count::{CountWindow, MAX_CALLS};
+pub(crate) use time::{BUCKETS, TimeWindow};
+
+use super::TransitionCause;
+use crate::time::Tick;
+
+/// How a call ended, as windows count it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Success,
+    SlowSuccess,
+    Failure,
+    SlowFailure,
+}
+
+impl Outcome {
+    #[inline]
+    pub(crate) const fn slow(self) -> Self {
+        match self {
+            Self::Success | Self::SlowSuccess => Self::SlowSuccess,
+            Self::Failure | Self::SlowFailure => Self::SlowFailure,
+        }
+    }
+
+    pub(crate) const fn is_failure(self) -> bool {
+        matches!(self, Self::Failure | Self::SlowFailure)
+    }
+
+    pub(crate) const fn is_slow(self) -> bool {
+        matches!(self, Self::SlowSuccess | Self::SlowFailure)
+    }
+}
+
+/// What a window holds at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Reading {
+    pub(crate) calls: u64,
+    pub(crate) failures: u64,
+    pub(crate) slow: u64,
+}
+
+/// When a reading opens the breaker, checked and complete.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Rates {
+    pub(crate) minimum_calls: u64,
+    pub(crate) failure_rate: Option<f64>,
+    pub(crate) slow_call_rate: Option<f64>,
+}
+
+impl Rates {
+    fn trip(&self, reading: Reading) -> Option<TransitionCause> {
+        let Reading { calls, failures, slow } = reading;
+        if calls < self.minimum_calls {
+            return None;
+        }
+        if reaches(failures, calls, self.failure_rate) {
+            return Some(TransitionCause::FailureRate);
+        }
+        reaches(slow, calls, self.slow_call_rate).then_some(TransitionCause::SlowCallRate)
+    }
+}
+
+/// The share of `part` in `calls`; none without calls.
+#[expect(clippy::cast_precision_loss, reason = "a share is no more exact than that")]
+pub(crate) fn rate(part: u64, calls: u64) -> Option<f64> {
+    (calls > 0).then(|| part as f64 / calls as f64)
+}
+
+/// The quotient is rounded as the literal was, so 7 of 100 reaches 0.07. Nothing bad reaches no
+/// limit, not even 0.
+fn reaches(part: u64, calls: u64, limit: Option<f64>) -> bool {
+    match (limit, rate(part, calls)) {
+        (Some(limit), Some(rate)) => part > 0 && rate >= limit,
+        _ => false,
+    }
+}
+
+/// The window of a breaker, if its rule needs one.
+#[derive(Debug)]
+pub(crate) enum Window {
+    Nothing,
+    Count(CountWindow),
+    Time(TimeWindow),
+}
+
+impl Window {
+    /// Whether one more fast success in `generation` leaves all that can be seen as it is.
+    #[inline]
+    pub(crate) fn is_unmoved_by_success(&self, generation: u64) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Count(window) => window.is_quiet(generation),
+            Self::Time(_) => false,
+        }
+    }
+
+    /// Takes an outcome of `generation` in; gives the cause if it reaches a rate.
+    #[inline]
+    pub(crate) fn record(
+        &self,
+        generation: u64,
+        now: impl FnOnce() -> Tick,
+        outcome: Outcome,
+    ) -> Option<TransitionCause> {
+        match self {
+            Self::Nothing => None,
+            Self::Count(window) => window.record(generation, outcome),
+            Self::Time(window) => window.record(generation, now(), outcome),
+        }
+    }
+
+    /// What the window holds of `generation`.
+    pub(crate) fn reading(&self, generation: u64, now: impl FnOnce() -> Tick) -> Reading {
+        match self {
+            Self::Nothing => Reading::default(),
+            Self::Count(window) => window.reading(generation),
+            Self::Time(window) => window.reading(generation, now()),
+        }
+    }
+}
+
+/// Whether generation `one` came after `other`: within half the range, so that it may wrap.
+fn is_newer(one: u64, other: u64) -> bool {
+    let ahead = one.wrapping_sub(other) & ((1 << 28) - 1);
+    ahead != 0 && ahead < 1 << 27
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_hold_at_their_edges() {
+        let rates = |failure_rate| Rates {
+            minimum_calls: 1,
+            failure_rate: Some(failure_rate),
+            slow_call_rate: None,
+        };
+        let trips = |rate, failures, calls| {
+            rates(rate).trip(Reading { calls, failures, slow: 0 }).is_some()
+        };
+        for percent in 1..=100_u32 {
+            let rate = f64::from(percent) / 100.0;
+            assert!(trips(rate, percent.into(), 100), "{percent} of 100");
+            assert!(!trips(rate, u64::from(percent) - 1, 100), "one less than {percent} of 100");
+        }
+        assert!(!trips(0.0, 0, 100), "no failure reaches no rate");
+        assert!(trips(0.0, 1, 100));
+        assert!(trips(1.0, 3, 3) && !trips(1.0, 2, 3));
+    }
+
+    #[test]
+    fn below_the_minimum_of_calls_nothing_trips_and_at_it_does() {
+        let rates = Rates { minimum_calls: 10, failure_rate: Some(0.5), slow_call_rate: Some(0.5) };
+        let reading = |calls| Reading { calls, failures: calls, slow: 0 };
+        assert_eq!(rates.trip(reading(9)), None);
+        assert_eq!(rates.trip(reading(10)), Some(TransitionCause::FailureRate));
+        let slow = Reading { calls: 10, failures: 0, slow: 5 };
+        assert_eq!(rates.trip(slow), Some(TransitionCause::SlowCallRate));
+    }
+
+    #[test]
+    fn generations_are_ordered_across_the_wrap() {
+        let last = (1 << 28) - 1;
+        assert!(is_newer(0, last) && !is_newer(last, 0));
+        assert!(is_newer(6, 5) && !is_newer(5, 5) && !is_newer(5, 6));
+    }
+}

@@ -1,0 +1,264 @@
+//! The calls of the last T, in ten buckets.
+
+use super::{Outcome, Rates, Reading, TransitionCause, is_newer};
+use crate::{
+    slots::{SLOTS, thread_slot},
+    sync::{self, AtomicU64, Mutex, Ordering, const_unless_loom, fence},
+    time::Tick,
+};
+use std::sync::OnceLock;
+
+/// How many buckets a window has: it holds the calls of the last 0.9 T to T.
+pub(crate) const BUCKETS: usize = 10;
+
+/// Counts in buckets, one set of them for each thread that records.
+///
+/// A thread writes its own shard with plain stores, whatever the call rate; the thread that has
+/// cause to decide adds the shards up. Failures and slow calls decide; successes do until the
+/// minimum of calls has once been seen met in the current bucket, since past that point one more
+/// success can only lower a rate. Ageing alone decides nothing.
+#[derive(Debug)]
+pub(crate) struct TimeWindow {
+    /// The length of a bucket, in ms.
+    bucket: u64,
+    rates: Rates,
+    /// Made on first use, so that a breaker can be a `static`.
+    shards: OnceLock<Box<Shards>>,
+}
+
+#[derive(Debug)]
+struct Shards {
+    own: [OnceLock<Box<Shard>>; SLOTS],
+    /// For threads without a slot of their own: always locked.
+    shared: Mutex<Option<Box<Shard>>>,
+}
+
+/// One thread's buckets. Written by the slot's owner only (the shared one: under its lock), read by
+/// all.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Shard {
+    buckets: [Bucket; BUCKETS],
+    /// The tag of the bucket in which the minimum of calls was last seen met.
+    met: AtomicU64,
+}
+
+/// The tag says what the counts are of. It is `CHANGING` while they are set to zero for another
+/// bucket, so that a reader never takes new counts for old ones or the other way round.
+#[derive(Debug)]
+struct Bucket {
+    tag: AtomicU64,
+    calls: AtomicU64,
+    failures: AtomicU64,
+    slow: AtomicU64,
+}
+
+/// generation 28 | number of the bucket since the clock's epoch 36
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Tag(u64);
+
+const NUMBER: u64 = (1 << 36) - 1;
+const CHANGING: u64 = u64::MAX;
+
+impl Tag {
+    const fn new(generation: u64, number: u64) -> Self {
+        Self(generation << 36 | number & NUMBER)
+    }
+
+    const fn generation(self) -> u64 {
+        self.0 >> 36
+    }
+
+    const fn number(self) -> u64 {
+        self.0 & NUMBER
+    }
+
+    /// Whether a bucket of this tag is in the window that ends with `now`: not older, and if the
+    /// clock has gone back, also what lies ahead.
+    const fn is_in_window(self, now: Self) -> bool {
+        let behind = now.number().wrapping_sub(self.number()) & NUMBER;
+        self.generation() == now.generation() && (behind < BUCKETS as u64 || behind > NUMBER / 2)
+    }
+}
+
+impl TimeWindow {
+    const_unless_loom! {
+        /// `bucket` in ms, 1 or more.
+        pub(crate) const fn new(bucket: u64, rates: Rates) -> Self {
+            Self { bucket, rates, shards: OnceLock::new() }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn record(
+        &self,
+        generation: u64,
+        now: Tick,
+        outcome: Outcome,
+    ) -> Option<TransitionCause> {
+        self.record_in(thread_slot(), generation, now, outcome)
+    }
+
+    /// [`record`](Self::record) by the owner of `slot`.
+    #[inline]
+    fn record_in(
+        &self,
+        slot: Option<usize>,
+        generation: u64,
+        now: Tick,
+        outcome: Outcome,
+    ) -> Option<TransitionCause> {
+        let shards = self.shards.get_or_init(|| Box::new(Shards::new()));
+        let tag = self.tag(generation, now);
+        let decides = match slot {
+            Some(slot) => shards.own[slot].get_or_init(Box::default).record(tag, outcome),
+            None => sync::lock(&shards.shared).get_or_insert_default().record(tag, outcome),
+        };
+        if decides { self.decide(shards, slot, tag) } else { None }
+    }
+
+    /// Adds all up; gives the cause if a rate is reached.
+    #[cold]
+    fn decide(&self, shards: &Shards, slot: Option<usize>, tag: Tag) -> Option<TransitionCause> {
+        // SeqCst: of two threads that record and then add up, at least one sees both records.
+        // Without it each could read the other's shard as it was before, and no one would trip.
+        fence(Ordering::SeqCst);
+        let reading = shards.sum(tag);
+        if reading.calls >= self.rates.minimum_calls {
+            match slot {
+                Some(slot) => shards.own[slot].get_or_init(Box::default).note_met(tag),
+                None => sync::lock(&shards.shared).get_or_insert_default().note_met(tag),
+            }
+        }
+        self.rates.trip(reading)
+    }
+
+    pub(crate) fn reading(&self, generation: u64, now: Tick) -> Reading {
+        let tag = self.tag(generation, now);
+        self.shards.get().map(|shards| shards.sum(tag)).unwrap_or_default()
+    }
+
+    #[inline]
+    fn tag(&self, generation: u64, now: Tick) -> Tag {
+        Tag::new(generation, now.as_millis() / self.bucket)
+    }
+}
+
+impl Shards {
+    fn new() -> Self {
+        Self { own: [const { OnceLock::new() }; SLOTS], shared: Mutex::new(None) }
+    }
+
+    fn sum(&self, now: Tag) -> Reading {
+        let mut sum = Reading::default();
+        for shard in self.own.iter().filter_map(OnceLock::get) {
+            shard.add_to(&mut sum, now);
+        }
+        if let Some(shard) = &*sync::lock(&self.shared) {
+            shard.add_to(&mut sum, now);
+        }
+        sum
+    }
+}
+
+impl Default for Shard {
+    fn default() -> Self {
+        Self { buckets: std::array::from_fn(|_| Bucket::new()), met: AtomicU64::new(CHANGING) }
+    }
+}
+
+impl Shard {
+    /// Counts an outcome; true if it gives cause to decide. The caller is the only writer.
+    #[inline]
+    fn record(&self, tag: Tag, outcome: Outcome) -> bool {
+        let at = usize::try_from(tag.number() % BUCKETS as u64).unwrap_or_default();
+        let bucket = &self.buckets[at];
+        let held = Tag(bucket.tag.load(Ordering::Relaxed));
+        if held != tag && !bucket.turn(held, tag) {
+            return false;
+        }
+        bucket.count(outcome);
+        outcome != Outcome::Success || self.met.load(Ordering::Relaxed) != tag.0
+    }
+
+    fn note_met(&self, tag: Tag) {
+        self.met.store(tag.0, Ordering::Relaxed);
+    }
+
+    fn add_to(&self, sum: &mut Reading, now: Tag) {
+        for bucket in &self.buckets {
+            if let Some(reading) = bucket.read(now) {
+                sum.calls += reading.calls;
+                sum.failures += reading.failures;
+                sum.slow += reading.slow;
+            }
+        }
+    }
+}
+
+impl Bucket {
+    fn new() -> Self {
+        let zero = || AtomicU64::new(0);
+        Self { tag: AtomicU64::new(CHANGING), calls: zero(), failures: zero(), slow: zero() }
+    }
+
+    /// Makes the bucket ready for `tag`; false if it holds a newer generation, which the outcome
+    /// must not touch.
+    #[cold]
+    fn turn(&self, held: Tag, tag: Tag) -> bool {
+        if held.0 != CHANGING {
+            if is_newer(held.generation(), tag.generation()) {
+                return false;
+            }
+            let ahead = held.number().wrapping_sub(tag.number()) & NUMBER;
+            if held.generation() == tag.generation() && ahead < NUMBER / 2 {
+                // The clock has gone back: the newer bucket takes the outcome in.
+                return true;
+            }
+        }
+        self.tag.store(CHANGING, Ordering::Relaxed);
+        // Release on each count: a reader that sees one of them sees `CHANGING` as well.
+        for count in [&self.calls, &self.failures, &self.slow] {
+            count.store(0, Ordering::Release);
+        }
+        // Release: pairs with the Acquire in `read`, so that the zeros are seen.
+        self.tag.store(tag.0, Ordering::Release);
+        true
+    }
+
+    /// Plain additions: there is one writer. Calls first, so that no reader sees more failures than
+    /// calls.
+    #[inline]
+    fn count(&self, outcome: Outcome) {
+        add(&self.calls, 1);
+        if outcome.is_failure() {
+            add(&self.failures, 1);
+        }
+        if outcome.is_slow() {
+            add(&self.slow, 1);
+        }
+    }
+
+    /// The counts, if they belong to the window that ends with `now`.
+    ///
+    /// None as well while the owner turns the bucket: what it held is over, and what it will hold is
+    /// decided on by the owner itself, who adds up after us.
+    fn read(&self, now: Tag) -> Option<Reading> {
+        let before = self.tag.load(Ordering::Acquire);
+        if before == CHANGING || !Tag(before).is_in_window(now) {
+            return None;
+        }
+        // Acquire: pairs with the Releases in `turn` and `add`, so that the tag read next is no older
+        // than what changed these. Calls last: see `count`.
+        let failures = self.failures.load(Ordering::Acquire);
+        let slow = self.slow.load(Ordering::Acquire);
+        let calls = self.calls.load(Ordering::Acquire);
+        let after = self.tag.load(Ordering::Relaxed);
+        (before == after).then_some(Reading { calls, failures, slow })
+    }
+}
+
+#[inline]
+fn add(count: &AtomicU64, one: u64) {
+    count.store(count.load(Ordering::Relaxed) + one, Ordering::Release);
+}

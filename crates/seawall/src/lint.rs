@@ -1,0 +1,149 @@
+//! What in a stack cannot work as meant.
+//!
+//! Pure: it reads the layers that a stack describes itself by. Each rule has a name, so that a test
+//! can allow one on purpose.
+
+use crate::describe::{Facts, Layer};
+use std::fmt;
+
+/// Something in a stack that cannot work as meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    rule: &'static str,
+    layers: Vec<String>,
+    why: String,
+}
+
+impl Finding {
+    /// The rule's name, such as `fallback-inside-retry`.
+    pub const fn rule(&self) -> &'static str {
+        self.rule
+    }
+
+    /// The policies it is about, outermost first, as they print.
+    pub fn layers(&self) -> &[String] {
+        &self.layers
+    }
+
+    /// Why it cannot work, and what to do.
+    pub fn why(&self) -> &str {
+        &self.why
+    }
+}
+
+/// The policies, then why.
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.layers.join(" > "), self.why)
+    }
+}
+
+/// Checks a stack, outermost first.
+pub(crate) fn check(layers: &[Layer]) -> Vec<Finding> {
+    let alone = layers.iter().filter_map(|layer| {
+        let (rule, why) = check_one(&layer.facts)?;
+        Some(Finding { rule, layers: vec![layer.to_string()], why })
+    });
+    let pairs = layers.iter().enumerate().flat_map(|(at, outer)| {
+        layers[at + 1..].iter().filter_map(move |inner| {
+            let (rule, why) = check_pair(&outer.facts, &inner.facts)?;
+            Some(Finding { rule, layers: vec![outer.to_string(), inner.to_string()], why })
+        })
+    });
+    alone.chain(pairs).collect()
+}
+
+type Broken = Option<(&'static str, String)>;
+
+fn check_one(facts: &Facts) -> Broken {
+    match facts {
+        Facts::Retry { max_attempts: 1, .. } => {
+            Some(("retry-without-retries", "`max_attempts` of 1 never retries".into()))
+        }
+        Facts::Retry { first_delay, total_timeout: Some(limit), .. } if first_delay > limit => {
+            Some((
+                "total-timeout-below-first-delay",
+                format!(
+                    "the first delay, {first_delay:?} at least, ends past the total timeout of {limit:?}: no retry is ever made"
+                ),
+            ))
+        }
+        Facts::Fallback { unreachable: Some(entry), .. } => Some((
+            "unreachable-fallback",
+            format!("entry {entry} is never tried: a value before it serves every error"),
+        )),
+        Facts::Fallback { empty: true, .. } => {
+            Some(("empty-fallback", "a chain without entries answers nothing".into()))
+        }
+        _ => None,
+    }
+}
+
+fn check_pair(outer: &Facts, inner: &Facts) -> Broken {
+    match (outer, inner) {
+        (Facts::Retry { .. }, Facts::Fallback { catches_all: true, .. }) => Some((
+            "fallback-inside-retry",
+            "the fallback answers the first failure, so the retry never sees one: put the fallback outside".into(),
+        )),
+        (Facts::Breaker { .. }, Facts::Fallback { catches_all: true, .. }) => Some((
+            "fallback-inside-breaker",
+            "the fallback answers each failure, so the breaker never sees one and never opens: put the fallback outside".into(),
+        )),
+        (Facts::Retry { retries_exhausted: true, max_attempts: outer, .. }, Facts::Retry { max_attempts: inner, .. }) => {
+            let product = u64::from(*outer) * u64::from(*inner);
+            Some((
+                "retries-multiply",
+                format!("one call makes up to {product} attempts: leave out `retry_on_exhausted`, or one of the retries"),
+            ))
+        }
+        (Facts::Retry { .. }, Facts::Retry { .. }) => Some((
+            "retry-inside-retry",
+            "the outer retry does not repeat a call in which the inner one gave up: it only sees what the inner one does not retry".into(),
+        )),
+        (Facts::Retry { max_attempts, first_delay, retries_open, .. }, Facts::Breaker { threshold, recovery, .. }) => {
+            retry_outside_breaker(*max_attempts, *threshold, (*retries_open && first_delay < recovery).then_some((first_delay, recovery)))
+        }
+        (Facts::Timeout { limit }, Facts::Retry { first_delay, .. }) if limit <= first_delay => Some((
+            "timeout-below-first-delay",
+            format!("the call ends after {limit:?}, before the first delay of {first_delay:?} at least is over: no retry is ever made"),
+        )),
+        (Facts::Timeout { limit: outer }, Facts::Timeout { limit: inner }) if outer <= inner => Some((
+            "timeout-inside-shorter-timeout",
+            format!("the outer limit of {outer:?} ends the call before the inner one of {inner:?} can: the inner one never does anything"),
+        )),
+        (Facts::Breaker { lease, .. }, Facts::Timeout { limit }) if limit > lease => Some((
+            "timeout-beyond-probe-lease",
+            format!("a probe may run for {limit:?} but keeps its slot for {lease:?} only: its outcome may be dropped, and the breaker stays half-open; set `probe_lease` longer"),
+        )),
+        (Facts::Breaker { slow_call: Some(slow), .. }, Facts::Timeout { limit }) if slow > limit => Some((
+            "slow-call-beyond-timeout",
+            format!("no call can take {slow:?}: the timeout ends it after {limit:?}; the slow-call rate never counts one"),
+        )),
+        _ => None,
+    }
+}
+
+fn retry_outside_breaker(
+    max_attempts: u32,
+    threshold: Option<u32>,
+    hurry: Option<(&std::time::Duration, &std::time::Duration)>,
+) -> Broken {
+    if let Some((delay, recovery)) = hurry {
+        return Some((
+            "retry-outside-open-breaker",
+            format!(
+                "the retry waits {delay:?} at first while an open breaker stays so for {recovery:?}: attempts are spent on rejections; put the retry inside, or leave out `retry_on_open`"
+            ),
+        ));
+    }
+    Some(match threshold {
+        Some(threshold) if max_attempts >= threshold => (
+            "retry-outside-breaker",
+            format!("each attempt counts at the breaker, so a single call with {max_attempts} attempts can open it, and ends there; put the retry inside, or raise `failure_threshold` above {max_attempts}"),
+        ),
+        _ => (
+            "retry-outside-breaker",
+            "each attempt counts at the breaker by itself, and once it is open the retry ends at once, with attempts left: put the retry inside".into(),
+        ),
+    })
+}

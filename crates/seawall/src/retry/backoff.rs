@@ -1,0 +1,438 @@
+//! DECIDE: how long to wait before the next attempt.
+
+use crate::{
+    random::Random,
+    setting::{InvalidSetting, Refusal, SettingValue, longer},
+};
+use std::{fmt, ptr, str::FromStr, time::Duration};
+
+/// How the delays of one call grow. `n` counts the delays from 1; `base` is `base_delay`.
+///
+/// In text (`FromStr`, serde): `fixed`, `linear`, `exponential`, `fibonacci`, `decorrelated`.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum BackoffStrategy {
+    /// Always `base`.
+    Fixed,
+    /// `base * (1 + (n - 1) * multiplier)`; the multiplier is 1 unless set.
+    Linear,
+    /// `base * multiplier ^ (n - 1)`; the multiplier is 2 unless set.
+    Exponential,
+    /// `base * F(n)`, with F = 1, 1, 2, 3, 5, ...
+    Fibonacci,
+    /// A draw from `base ..= previous * multiplier`; the multiplier is 3 unless set. The strategy is
+    /// jitter already, and the setting `jitter` adds none.
+    ///
+    /// Source: "Exponential Backoff and Jitter", AWS Architecture Blog, 2015.
+    Decorrelated,
+    /// What the function gives for `n`. Cannot be serialised.
+    Custom(fn(u64) -> Duration),
+}
+
+impl BackoffStrategy {
+    /// The strategy in one word, as it is parsed; `custom` for a function.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fixed => "fixed",
+            Self::Linear => "linear",
+            Self::Exponential => "exponential",
+            Self::Fibonacci => "fibonacci",
+            Self::Decorrelated => "decorrelated",
+            Self::Custom(_) => "custom",
+        }
+    }
+}
+
+impl PartialEq for BackoffStrategy {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Custom(one), Self::Custom(other)) => ptr::fn_addr_eq(*one, *other),
+            (one, other) => one.as_str() == other.as_str(),
+        }
+    }
+}
+
+impl Eq for BackoffStrategy {}
+
+impl fmt::Display for BackoffStrategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for BackoffStrategy {
+    type Err = InvalidSetting;
+
+    fn from_str(word: &str) -> Result<Self, InvalidSetting> {
+        [Self::Fixed, Self::Linear, Self::Exponential, Self::Fibonacci, Self::Decorrelated]
+            .into_iter()
+            .find(|strategy| strategy.as_str() == word)
+            .ok_or_else(|| {
+                InvalidSetting::new(
+                    "backoff_strategy",
+                    SettingValue::Text(word.to_owned().into()),
+                    "`backoff_strategy` must be `fixed`, `linear`, `exponential`, `fibonacci` or `decorrelated`",
+                )
+            })
+    }
+}
+
+/// How a delay `d` is spread, so that callers who failed together do not come back together.
+///
+/// The interval is cut at `max_delay` before the draw, and nothing is clamped after it: delays
+/// spread at the cap as well. In text: `none`, `plus_minus`, `full`, `equal`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Jitter {
+    /// Exactly `d`.
+    None,
+    /// Evenly from `0.75 d ..= 1.25 d`.
+    PlusMinus,
+    /// Evenly from `0 ..= d`.
+    Full,
+    /// Evenly from `d / 2 ..= d`.
+    Equal,
+}
+
+impl Jitter {
+    /// The jitter in one word, as it is parsed.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::PlusMinus => "plus_minus",
+            Self::Full => "full",
+            Self::Equal => "equal",
+        }
+    }
+
+    /// The interval to draw from, as factors of the delay.
+    const fn factors(self) -> (f64, f64) {
+        match self {
+            Self::None => (1.0, 1.0),
+            Self::PlusMinus => (0.75, 1.25),
+            Self::Full => (0.0, 1.0),
+            Self::Equal => (0.5, 1.0),
+        }
+    }
+}
+
+impl fmt::Display for Jitter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Jitter {
+    type Err = InvalidSetting;
+
+    fn from_str(word: &str) -> Result<Self, InvalidSetting> {
+        [Self::None, Self::PlusMinus, Self::Full, Self::Equal]
+            .into_iter()
+            .find(|jitter| jitter.as_str() == word)
+            .ok_or_else(|| {
+                InvalidSetting::new(
+                    "jitter",
+                    SettingValue::Text(word.to_owned().into()),
+                    "`jitter` must be `none`, `plus_minus`, `full` or `equal`",
+                )
+            })
+    }
+}
+
+/// The settings that delays are made from, checked and complete.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Backoff {
+    pub(crate) strategy: BackoffStrategy,
+    pub(crate) multiplier: f64,
+    pub(crate) base: Duration,
+    pub(crate) cap: Duration,
+    pub(crate) jitter: Jitter,
+}
+
+/// Where one call's delays have got to.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Progress {
+    /// Delays made so far.
+    made: u64,
+    previous: Option<Duration>,
+    pub(crate) random: Random,
+}
+
+impl Progress {
+    pub(crate) const fn new(random: Random) -> Self {
+        Self { made: 0, previous: None, random }
+    }
+}
+
+impl Backoff {
+    /// Checks the settings and fills in what was left out.
+    pub(crate) const fn checked(
+        strategy: BackoffStrategy,
+        multiplier: Option<f64>,
+        base: Option<Duration>,
+        cap: Option<Duration>,
+        jitter: Jitter,
+    ) -> Result<Self, Refusal> {
+        let multiplier = match (multiplier, strategy) {
+            (Some(multiplier), _) => multiplier,
+            (None, BackoffStrategy::Linear) => 1.0,
+            (None, BackoffStrategy::Decorrelated) => 3.0,
+            (None, _) => 2.0,
+        };
+        // Written so that NaN is refused too.
+        if !(multiplier >= 0.0 && multiplier <= f64::MAX) {
+            let rule = "`multiplier` must be a finite number, 0 or more";
+            return Err(Refusal::number("multiplier", multiplier, rule));
+        }
+        if let (Some(base), Some(cap)) = (base, cap) {
+            if longer(base, cap) {
+                let rule = "`max_delay` must not be shorter than `base_delay`";
+                return Err(Refusal::duration("max_delay", cap, rule));
+            }
+        }
+        let base_or_default = match base {
+            Some(base) => base,
+            None => Self::BASE,
+        };
+        let cap = match (cap, base) {
+            (Some(cap), _) => cap,
+            // A base beyond the default cap is meant.
+            (None, Some(base)) if longer(base, Self::CAP) => base,
+            (None, _) => Self::CAP,
+        };
+        Ok(Self { strategy, multiplier, base: base_or_default, cap, jitter })
+    }
+
+    pub(crate) const BASE: Duration = Duration::from_secs(1);
+    pub(crate) const CAP: Duration = Duration::from_secs(60);
+
+    /// The next delay of a call.
+    pub(crate) fn next(&self, progress: &mut Progress) -> Duration {
+        progress.made = progress.made.saturating_add(1);
+        let (from, to) = self.interval(progress.made, progress.previous);
+        let delay = draw(from, to, &mut progress.random);
+        progress.previous = Some(delay);
+        delay
+    }
+
+    /// What the `n`th delay is drawn from, cut at the cap.
+    pub(crate) fn interval(&self, n: u64, previous: Option<Duration>) -> (Duration, Duration) {
+        if matches!(self.strategy, BackoffStrategy::Decorrelated) {
+            let from = self.base.min(self.cap);
+            let to = scale(previous.unwrap_or(self.base), self.multiplier, self.cap);
+            return (from, to.max(from));
+        }
+        let middle = self.middle(n);
+        let (low, high) = self.jitter.factors();
+        (scale(middle, low, self.cap), scale(middle, high, self.cap))
+    }
+
+    /// The `n`th delay without jitter.
+    #[expect(clippy::cast_precision_loss, reason = "attempt numbers past 2^53 are past the cap")]
+    fn middle(&self, n: u64) -> Duration {
+        let retries_before = n.saturating_sub(1) as f64;
+        let factor = match self.strategy {
+            BackoffStrategy::Fixed | BackoffStrategy::Decorrelated => 1.0,
+            BackoffStrategy::Linear => 1.0 + retries_before * self.multiplier,
+            BackoffStrategy::Exponential => self.multiplier.powf(retries_before),
+            BackoffStrategy::Fibonacci => fibonacci(n),
+            BackoffStrategy::Custom(delay) => return delay(n).min(self.cap),
+        };
+        scale(self.base, factor, self.cap)
+    }
+}
+
+/// F(n); infinite where a double holds it no more.
+fn fibonacci(n: u64) -> f64 {
+    // F(1477) is the first beyond f64::MAX.
+    let (mut this, mut next) = (0.0_f64, 1.0_f64);
+    for _ in 0..n.min(1480) {
+        (this, next) = (next, this + next);
+    }
+    this
+}
+
+/// `duration * factor`, at most `cap`, whatever the factor: never NaN, never past the range.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "the product is below the cap and not negative"
+)]
+fn scale(duration: Duration, factor: f64, cap: Duration) -> Duration {
+    // Zero first: 0 * infinity is NaN.
+    if duration.is_zero() || factor <= 0.0 {
+        return Duration::ZERO;
+    }
+    // Nanoseconds, so that ordinary settings come out exact.
+    let nanos = duration.as_nanos() as f64 * factor;
+    if nanos >= cap.as_nanos() as f64 {
+        return cap;
+    }
+    let seconds = (nanos / 1e9).floor();
+    let rest = (nanos - seconds * 1e9).round().clamp(0.0, 1e9) as u64;
+    Duration::from_secs(seconds as u64).saturating_add(Duration::from_nanos(rest)).min(cap)
+}
+
+/// Evenly from `from ..= to`.
+fn draw(from: Duration, to: Duration, random: &mut Random) -> Duration {
+    let width = to.saturating_sub(from);
+    if width.is_zero() {
+        return from;
+    }
+    from.saturating_add(scale(width, random.next_unit(), width)).min(to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const S: Duration = Duration::from_secs(1);
+
+    fn plain(strategy: BackoffStrategy, multiplier: Option<f64>) -> Backoff {
+        Backoff::checked(strategy, multiplier, Some(S), None, Jitter::None).expect("in order")
+    }
+
+    fn seconds(backoff: &Backoff, count: usize) -> Vec<f64> {
+        let mut progress = Progress::new(Random::seeded(1));
+        (0..count).map(|_| backoff.next(&mut progress).as_secs_f64()).collect()
+    }
+
+    #[test]
+    fn each_strategy_grows_by_its_formula() {
+        use BackoffStrategy::{Custom, Exponential, Fibonacci, Fixed, Linear};
+        for (strategy, multiplier, expected) in [
+            (Fixed, None, [1.0, 1.0, 1.0, 1.0, 1.0]),
+            (Linear, None, [1.0, 2.0, 3.0, 4.0, 5.0]),
+            (Linear, Some(1.5), [1.0, 2.5, 4.0, 5.5, 7.0]),
+            (Exponential, None, [1.0, 2.0, 4.0, 8.0, 16.0]),
+            (Exponential, Some(3.0), [1.0, 3.0, 9.0, 27.0, 60.0]),
+            (Fibonacci, None, [1.0, 1.0, 2.0, 3.0, 5.0]),
+            (Custom(|n| Duration::from_secs(n * n)), None, [1.0, 4.0, 9.0, 16.0, 25.0]),
+        ] {
+            assert_eq!(seconds(&plain(strategy, multiplier), 5), expected, "{strategy}");
+        }
+    }
+
+    #[test]
+    fn ordinary_delays_come_out_exact() {
+        let base = Duration::from_millis(100);
+        let backoff =
+            Backoff::checked(BackoffStrategy::Exponential, None, Some(base), None, Jitter::None)
+                .expect("in order");
+        let mut progress = Progress::new(Random::seeded(1));
+        for n in 0..9 {
+            assert_eq!(backoff.next(&mut progress), base * 2_u32.pow(n));
+        }
+    }
+
+    #[test]
+    fn delays_spread_at_the_cap_as_their_jitter_says() {
+        let cap = Duration::from_secs(60);
+        for (jitter, low) in [(Jitter::PlusMinus, 45.0), (Jitter::Full, 0.0), (Jitter::Equal, 30.0)]
+        {
+            let backoff = Backoff { jitter, ..plain(BackoffStrategy::Exponential, None) };
+            let mut progress = Progress { made: 1000, ..Progress::new(Random::seeded(3)) };
+            let draws: Vec<Duration> = (0..20_000).map(|_| backoff.next(&mut progress)).collect();
+            let mut distinct = draws.clone();
+            distinct.sort();
+            distinct.dedup();
+            assert!(distinct.len() > draws.len() / 2, "{jitter}: {} distinct", distinct.len());
+            assert!(draws.iter().all(|d| *d <= cap && d.as_secs_f64() >= low), "{jitter}");
+            // An even draw from [low, 60]: its mean and variance, within four standard errors.
+            let secs = draws.iter().map(Duration::as_secs_f64);
+            let mean = secs.clone().sum::<f64>() / 20_000.0;
+            let variance = secs.map(|d| (d - mean).powi(2)).sum::<f64>() / 20_000.0;
+            let (expected_mean, expected_variance) =
+                (f64::midpoint(low, 60.0), (60.0 - low).powi(2) / 12.0);
+            assert!((mean - expected_mean).abs() < 4.0 * (expected_variance / 20_000.0).sqrt());
+            assert!((variance / expected_variance - 1.0).abs() < 0.05, "{jitter}: {variance}");
+        }
+    }
+
+    #[test]
+    fn plus_minus_below_the_cap_reaches_both_ways() {
+        let backoff = Backoff { jitter: Jitter::PlusMinus, ..plain(BackoffStrategy::Fixed, None) };
+        let draws = seconds(&backoff, 10_000);
+        assert!(draws.iter().all(|d| (0.75..=1.25).contains(d)));
+        assert!(draws.iter().any(|d| *d < 0.76) && draws.iter().any(|d| *d > 1.24));
+    }
+
+    #[test]
+    fn decorrelated_draws_between_the_base_and_three_times_the_last() {
+        let backoff = plain(BackoffStrategy::Decorrelated, None);
+        let mut progress = Progress::new(Random::seeded(5));
+        let mut previous = S;
+        for _ in 0..1000 {
+            let delay = backoff.next(&mut progress);
+            assert!(delay >= S && delay <= (previous * 3).min(Backoff::CAP), "{delay:?}");
+            previous = delay;
+        }
+    }
+
+    #[test]
+    fn words_name_strategies_and_jitters_and_unknown_words_are_refused() {
+        for word in ["fixed", "linear", "exponential", "fibonacci", "decorrelated"] {
+            assert_eq!(word.parse::<BackoffStrategy>().expect("a strategy").to_string(), word);
+        }
+        for word in ["none", "plus_minus", "full", "equal"] {
+            assert_eq!(word.parse::<Jitter>().expect("a jitter").to_string(), word);
+        }
+        let refused = "quadratic".parse::<BackoffStrategy>().expect_err("no such strategy");
+        assert!(refused.to_string().ends_with("but is quadratic"), "{refused}");
+        assert_eq!("some".parse::<Jitter>().expect_err("no such jitter").field(), "jitter");
+    }
+
+    fn any_duration() -> impl Strategy<Value = Duration> {
+        prop_oneof![
+            Just(Duration::ZERO),
+            Just(Duration::from_nanos(1)),
+            Just(Duration::MAX),
+            any::<u64>().prop_map(Duration::from_nanos),
+            (any::<u64>(), 0..1_000_000_000_u32).prop_map(|(s, n)| Duration::new(s, n)),
+        ]
+    }
+
+    fn any_strategy() -> impl Strategy<Value = BackoffStrategy> {
+        prop_oneof![
+            Just(BackoffStrategy::Fixed),
+            Just(BackoffStrategy::Linear),
+            Just(BackoffStrategy::Exponential),
+            Just(BackoffStrategy::Fibonacci),
+            Just(BackoffStrategy::Decorrelated),
+            Just(BackoffStrategy::Custom(|_| Duration::MAX)),
+        ]
+    }
+
+    proptest! {
+        /// Law 5: for every attempt number and all settings, 0 <= delay <= cap, and no panic.
+        #[test]
+        fn no_delay_leaves_zero_to_cap(
+            strategy in any_strategy(),
+            multiplier in prop_oneof![Just(0.0), Just(f64::MAX), Just(1e30), 0.0..4.0],
+            base in any_duration(),
+            cap in any_duration(),
+            jitter in prop_oneof![
+                Just(Jitter::None), Just(Jitter::PlusMinus), Just(Jitter::Full), Just(Jitter::Equal)
+            ],
+            start in prop_oneof![0..70_u64, any::<u64>(), Just(u64::MAX - 1)],
+            seed: u64,
+        ) {
+            let backoff = Backoff { strategy, multiplier, base: base.min(cap), cap, jitter };
+            let mut progress = Progress { made: start, ..Progress::new(Random::seeded(seed)) };
+            for _ in 0..8 {
+                prop_assert!(backoff.next(&mut progress) <= cap);
+            }
+        }
+
+        /// Without jitter, exponential and Fibonacci delays never fall.
+        #[test]
+        fn growing_delays_never_fall(base in any_duration(), multiplier in 1.0..1e9, n in 1..5000_u64) {
+            for strategy in [BackoffStrategy::Exponential, BackoffStrategy::Fibonacci, BackoffStrategy::Linear] {
+                let backoff = Backoff { multiplier, base, cap: Duration::MAX, ..plain(strategy, None) };
+                prop_assert!(backoff.middle(n) <= backoff.middle(n + 1));
+            }
+        }
+    }
+}

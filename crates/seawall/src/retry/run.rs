@@ -1,0 +1,325 @@
+//! DRIVE: calls the operation and waits, as the decisions say.
+
+use super::{
+    Attempts, DefaultSleeper, Extras, NOTHING_ATTACHED, NoListener, OnRetry, RetryExecutor,
+    RetryPolicy, Retrying, Settings, Sleeper, attempts::Next,
+};
+use crate::{
+    error::{Error, ExhaustedReason, Rejection},
+    event,
+    policy::{BlockingPolicy, Policy},
+    time::Moment,
+    verdict::{Classify, Verdict},
+};
+use std::{collections::VecDeque, future::Future, time::Duration};
+
+/// What an outcome means to a retry: the classifier reads the operation's, we read the policies'.
+fn verdict<T, E>(
+    settings: &Settings,
+    by: &impl Classify<T, E>,
+    outcome: Result<&T, &Error<E>>,
+) -> Verdict {
+    match outcome {
+        Ok(value) => by.classify(Ok(value)),
+        Err(Error::Operation(error)) => by.classify(Err(error)),
+        Err(error) => verdict_on_policies(settings, by, error),
+    }
+}
+
+#[cold]
+fn verdict_on_policies<T, E>(
+    settings: &Settings,
+    by: &impl Classify<T, E>,
+    error: &Error<E>,
+) -> Verdict {
+    match error {
+        Error::Rejected(Rejection::CircuitBreakerOpen(open)) if settings.retry_on_open => {
+            Verdict::Transient { retry_after: open.retry_after() }
+        }
+        Error::Rejected(Rejection::CircuitBreakerOpen(_)) => Verdict::Permanent,
+        Error::Rejected(Rejection::TimedOut { .. } | Rejection::Injected) => Verdict::TRANSIENT,
+        Error::RetryExhausted(_) if settings.retry_on_exhausted => Verdict::TRANSIENT,
+        Error::RetryExhausted(_) => Verdict::Permanent,
+        Error::FallbackExhausted(all) => verdict(settings, by, Err(all.primary())),
+        Error::Operation(error) => by.classify(Err(error)),
+    }
+}
+
+/// A policy, with or without what is attached to it: all that a driver asks for.
+trait Source<T, E>: Send + Sync {
+    type Classify: Classify<T, E>;
+
+    fn policy(&self) -> &RetryPolicy<Self::Classify>;
+    fn extras(&self) -> &Extras;
+    fn listener(&self) -> &impl OnRetry<E>;
+
+    /// Set only where a decision needs it: the good path reads no clock.
+    fn started(&self) -> Option<Moment> {
+        self.policy().settings.total_timeout.map(|_| Moment::now())
+    }
+
+    fn verdict(&self, outcome: &Result<T, Error<E>>) -> Verdict {
+        let policy = self.policy();
+        verdict(&policy.settings, &policy.chosen.classify, outcome.as_ref())
+    }
+
+    fn first_success(&self) {
+        if let Some(budget) = &self.extras().budget {
+            budget.record_success(false);
+        }
+    }
+}
+
+impl<T, E, C: Classify<T, E>> Source<T, E> for RetryPolicy<C> {
+    type Classify = C;
+
+    fn policy(&self) -> &RetryPolicy<C> {
+        self
+    }
+
+    fn extras(&self) -> &Extras {
+        &NOTHING_ATTACHED
+    }
+
+    fn listener(&self) -> &impl OnRetry<E> {
+        &NoListener
+    }
+
+    fn first_success(&self) {}
+}
+
+impl<T, E, C, L, S> Source<T, E> for RetryExecutor<C, L, S>
+where
+    C: Classify<T, E>,
+    L: OnRetry<E>,
+    S: Send + Sync,
+{
+    type Classify = C;
+
+    fn policy(&self) -> &RetryPolicy<C> {
+        self.policy()
+    }
+
+    fn extras(&self) -> &Extras {
+        self.extras()
+    }
+
+    fn listener(&self) -> &impl OnRetry<E> {
+        &self.listener
+    }
+}
+
+/// A call whose first attempt has not succeeded.
+struct Call<'a, T, E, R: Source<T, E>> {
+    source: &'a R,
+    attempts: Attempts<'a, R::Classify>,
+    earlier: VecDeque<Error<E>>,
+}
+
+/// What a driver does next.
+enum Step<T, E> {
+    Return(Result<T, Error<E>>),
+    Wait(Duration),
+}
+
+impl<'a, T, E: 'static, R: Source<T, E>> Call<'a, T, E, R> {
+    fn new(source: &'a R, started: Option<Moment>) -> Self {
+        let attempts = Attempts::since(source.policy(), source.extras(), started);
+        Self { source, attempts, earlier: VecDeque::new() }
+    }
+
+    fn settle(&mut self, outcome: Result<T, Error<E>>, verdict: Verdict) -> Step<T, E> {
+        let next = self.attempts.next(verdict);
+        let error = outcome.as_ref().err();
+        if let Next::RetryAfter(delay) = next {
+            let max_attempts = self.source.policy().settings.max_attempts;
+            let retry = Retrying::new((self.attempts.made(), max_attempts), delay, error);
+            event::guarded(|| self.source.listener().on_retry(retry));
+        }
+        self.attempts.tell(next, error);
+        match next {
+            Next::Done => Step::Return(outcome),
+            Next::GiveUp(reason) => {
+                Step::Return(outcome.map_err(|last| self.exhausted(reason, last)))
+            }
+            Next::RetryAfter(delay) => {
+                self.keep(outcome);
+                Step::Wait(delay)
+            }
+        }
+    }
+
+    fn exhausted(&mut self, reason: ExhaustedReason, last: Error<E>) -> Error<E> {
+        self.attempts.exhausted(reason, last, std::mem::take(&mut self.earlier).into())
+    }
+
+    fn keep(&mut self, outcome: Result<T, Error<E>>) {
+        let most = usize::from(self.source.policy().settings.keep_errors);
+        if let (Err(error), 1..) = (outcome, most) {
+            if self.earlier.len() == most {
+                self.earlier.pop_front();
+            }
+            self.earlier.push_back(error);
+        }
+    }
+}
+
+/// The async driver. The first attempt runs in place; what follows a failure is boxed, so that the
+/// hot future stays small.
+fn drive<'a, T, E, R, S, F, Fut>(
+    source: &'a R,
+    sleeper: &'a S,
+    op: F,
+) -> impl Future<Output = Result<T, Error<E>>> + Send + use<'a, T, E, R, S, F, Fut>
+where
+    T: Send,
+    E: Send + 'static,
+    R: Source<T, E>,
+    S: Sleeper,
+    F: Fn() -> Fut + Send + Sync,
+    Fut: Future<Output = Result<T, Error<E>>> + Send,
+{
+    async move {
+        let started = source.started();
+        let outcome = op().await;
+        let verdict = source.verdict(&outcome);
+        if verdict == Verdict::Success {
+            source.first_success();
+            return outcome;
+        }
+        Box::pin(again(source, sleeper, &op, started, (outcome, verdict))).await
+    }
+}
+
+#[cold]
+async fn again<T, E, R, S, F, Fut>(
+    source: &R,
+    sleeper: &S,
+    op: &F,
+    started: Option<Moment>,
+    (mut outcome, mut verdict): (Result<T, Error<E>>, Verdict),
+) -> Result<T, Error<E>>
+where
+    T: Send,
+    E: Send + 'static,
+    R: Source<T, E>,
+    S: Sleeper,
+    F: Fn() -> Fut + Send + Sync,
+    Fut: Future<Output = Result<T, Error<E>>> + Send,
+{
+    let mut call = Call::new(source, started);
+    loop {
+        match call.settle(outcome, verdict) {
+            Step::Return(outcome) => return outcome,
+            Step::Wait(delay) => wait(sleeper, delay, call.attempts.made()).await,
+        }
+        outcome = op().await;
+        verdict = source.verdict(&outcome);
+    }
+}
+
+/// The blocking driver.
+fn drive_blocking<T, E, R, F>(source: &R, op: F) -> Result<T, Error<E>>
+where
+    E: 'static,
+    R: Source<T, E>,
+    F: Fn() -> Result<T, Error<E>>,
+{
+    let started = source.started();
+    let outcome = op();
+    let verdict = source.verdict(&outcome);
+    if verdict == Verdict::Success {
+        source.first_success();
+        return outcome;
+    }
+    again_blocking(source, op, started, (outcome, verdict))
+}
+
+#[cold]
+fn again_blocking<T, E, R, F>(
+    source: &R,
+    op: F,
+    started: Option<Moment>,
+    (mut outcome, mut verdict): (Result<T, Error<E>>, Verdict),
+) -> Result<T, Error<E>>
+where
+    E: 'static,
+    R: Source<T, E>,
+    F: Fn() -> Result<T, Error<E>>,
+{
+    let mut call = Call::new(source, started);
+    loop {
+        match call.settle(outcome, verdict) {
+            Step::Return(outcome) => return outcome,
+            Step::Wait(delay) => source.extras().sleep_blocking(delay),
+        }
+        outcome = op();
+        verdict = source.verdict(&outcome);
+    }
+}
+
+/// A delay of zero is no wait: no timer, and after a few of them other tasks get a turn.
+async fn wait(sleeper: &impl Sleeper, delay: Duration, made: u64) {
+    if !delay.is_zero() {
+        sleeper.sleep(delay).await;
+    } else if made % 8 == 0 {
+        crate::time::yield_now().await;
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl<T, E, C> Policy<T, E> for RetryPolicy<C>
+where
+    T: Send,
+    E: Send + 'static,
+    C: Classify<T, E>,
+{
+    fn call<F, Fut>(&self, op: F) -> impl Future<Output = Result<T, Error<E>>> + Send
+    where
+        F: Fn() -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T, Error<E>>> + Send,
+    {
+        drive(self, &DefaultSleeper, op)
+    }
+}
+
+impl<T, E: 'static, C: Classify<T, E>> BlockingPolicy<T, E> for RetryPolicy<C> {
+    fn call_blocking<F>(&self, op: F) -> Result<T, Error<E>>
+    where
+        F: Fn() -> Result<T, Error<E>>,
+    {
+        drive_blocking(self, op)
+    }
+}
+
+impl<T, E, C, L, S> Policy<T, E> for RetryExecutor<C, L, S>
+where
+    T: Send,
+    E: Send + 'static,
+    C: Classify<T, E>,
+    L: OnRetry<E>,
+    S: Sleeper,
+{
+    fn call<F, Fut>(&self, op: F) -> impl Future<Output = Result<T, Error<E>>> + Send
+    where
+        F: Fn() -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T, Error<E>>> + Send,
+    {
+        drive(self, &self.sleeper, op)
+    }
+}
+
+impl<T, E, C, L, S> BlockingPolicy<T, E> for RetryExecutor<C, L, S>
+where
+    E: 'static,
+    C: Classify<T, E>,
+    L: OnRetry<E>,
+    S: Send + Sync,
+{
+    fn call_blocking<F>(&self, op: F) -> Result<T, Error<E>>
+    where
+        F: Fn() -> Result<T, Error<E>>,
+    {
+        drive_blocking(self, op)
+    }
+}

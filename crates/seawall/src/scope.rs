@@ -1,0 +1,265 @@
+//! What a test or the simulator puts in place of the world: clock, waiting, seed, one more observer.
+//!
+//! Statics, constants and macros can be handed nothing; a scope reaches them all the same. It is
+//! found by the tokio task that runs, else by the thread, and exists with the feature `testing`
+//! only: without it every question here is answered `None` at compile time.
+
+#[cfg(feature = "testing")]
+pub use live::{Attached, Entered, Scope, World};
+#[cfg(all(feature = "testing", feature = "tokio"))]
+pub(crate) use live::{Sleep, sleep};
+#[cfg(feature = "testing")]
+pub(crate) use live::{is_active, now, seed, sleep_blocking, tell};
+
+#[cfg(all(not(feature = "testing"), feature = "tokio"))]
+pub(crate) use absent::{Sleep, sleep};
+#[cfg(not(feature = "testing"))]
+pub(crate) use absent::{is_active, now, seed, sleep_blocking, tell};
+
+#[cfg(not(feature = "testing"))]
+mod absent {
+    use crate::event::Event;
+    use std::time::Duration;
+
+    #[inline(always)]
+    pub(crate) const fn is_active() -> bool {
+        false
+    }
+
+    #[inline(always)]
+    pub(crate) const fn now() -> Option<Duration> {
+        None
+    }
+
+    #[inline(always)]
+    pub(crate) const fn seed() -> Option<u64> {
+        None
+    }
+
+    /// What a world's wait would be, were there worlds.
+    #[cfg(feature = "tokio")]
+    pub(crate) type Sleep = std::future::Ready<()>;
+
+    #[inline(always)]
+    #[cfg(feature = "tokio")]
+    pub(crate) const fn sleep(_: Duration) -> Option<Sleep> {
+        None
+    }
+
+    #[inline(always)]
+    pub(crate) const fn sleep_blocking(_: Duration) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    pub(crate) const fn tell(_: &Event<'_>) {}
+}
+
+#[cfg(feature = "testing")]
+mod live {
+    use crate::{erased::BoxFuture, event, event::Event, time};
+    use std::{
+        collections::HashMap,
+        fmt,
+        future::Future,
+        pin::Pin,
+        sync::{
+            Arc, LazyLock, Mutex, MutexGuard, PoisonError,
+            atomic::{AtomicUsize, Ordering},
+        },
+        task::{Context, Poll},
+        thread::{self, ThreadId},
+        time::Duration,
+    };
+
+    /// What stands in for clock, waiting, randomness and observers inside a [`Scope`].
+    ///
+    /// Each method that is left out leaves that part to the scope around this one, and at last to
+    /// the real world.
+    pub trait World: Send + Sync {
+        /// The time, since any epoch.
+        fn now(&self) -> Option<Duration> {
+            None
+        }
+
+        /// A future that waits for `delay`.
+        fn sleep(&self, delay: Duration) -> Option<BoxFuture<'static, ()>> {
+            let _ = delay;
+            None
+        }
+
+        /// Waits for `delay` in blocking code; false if this world does not wait.
+        fn sleep_blocking(&self, delay: Duration) -> bool {
+            let _ = delay;
+            false
+        }
+
+        /// The seed of the next call's jitter.
+        fn seed(&self) -> Option<u64> {
+            None
+        }
+
+        /// Hears of an event.
+        fn observe(&self, event: &Event<'_>) {
+            let _ = event;
+        }
+    }
+
+    /// A [`World`] that can be entered by tasks and threads.
+    #[derive(Clone)]
+    pub struct Scope {
+        world: Arc<dyn World>,
+    }
+
+    impl Scope {
+        /// A scope around `world`; clones share it.
+        pub fn new(world: impl World + 'static) -> Self {
+            Self { world: Arc::new(world) }
+        }
+
+        /// Puts the world in place for this task, or outside tasks for this thread, until the
+        /// guard is dropped.
+        ///
+        /// In a task the scope stays with the task, whatever thread it runs on. Tasks and threads
+        /// that start inside do not see it: [`attach`](Self::attach) it to them.
+        #[must_use = "the scope ends when the guard is dropped"]
+        pub fn enter(&self) -> Entered {
+            let key = Key::here();
+            registry().entry(key).or_default().push(Arc::clone(&self.world));
+            LIVE.fetch_add(1, Ordering::Relaxed);
+            Entered { key, world: Arc::clone(&self.world) }
+        }
+
+        /// Runs `future` inside the scope, wherever it is polled: `tokio::spawn(scope.attach(f))`.
+        pub fn attach<F: Future>(&self, future: F) -> Attached<F> {
+            Attached { scope: self.clone(), future: Box::pin(future) }
+        }
+    }
+
+    impl fmt::Debug for Scope {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.debug_struct("Scope").finish_non_exhaustive()
+        }
+    }
+
+    /// Keeps a [`Scope`] in place; see [`Scope::enter`].
+    pub struct Entered {
+        key: Key,
+        world: Arc<dyn World>,
+    }
+
+    impl fmt::Debug for Entered {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.debug_struct("Entered").field("by", &self.key).finish_non_exhaustive()
+        }
+    }
+
+    impl Drop for Entered {
+        fn drop(&mut self) {
+            let mut registry = registry();
+            if let Some(worlds) = registry.get_mut(&self.key) {
+                // Guards may be dropped in any order: each takes out its own world.
+                if let Some(at) = worlds.iter().rposition(|world| Arc::ptr_eq(world, &self.world)) {
+                    worlds.remove(at);
+                }
+                if worlds.is_empty() {
+                    registry.remove(&self.key);
+                }
+            }
+            LIVE.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A future that runs inside a [`Scope`]; see [`Scope::attach`].
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless awaited"]
+    pub struct Attached<F> {
+        scope: Scope,
+        future: Pin<Box<F>>,
+    }
+
+    impl<F: Future> Future for Attached<F> {
+        type Output = F::Output;
+
+        fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+            let _entered = self.scope.enter();
+            self.future.as_mut().poll(cx)
+        }
+    }
+
+    /// By task where there is one, else by thread: never both.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    enum Key {
+        Task(time::TaskId),
+        Thread(ThreadId),
+    }
+
+    impl Key {
+        fn here() -> Self {
+            match time::current_task() {
+                Some(id) => Self::Task(id),
+                None => Self::Thread(thread::current().id()),
+            }
+        }
+    }
+
+    type Worlds = HashMap<Key, Vec<Arc<dyn World>>>;
+
+    /// How many scopes live. Relaxed: a scope is seen by the task or thread that entered it.
+    static LIVE: AtomicUsize = AtomicUsize::new(0);
+    static REGISTRY: LazyLock<Mutex<Worlds>> = LazyLock::new(Mutex::default);
+
+    fn registry() -> MutexGuard<'static, Worlds> {
+        REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The worlds in place here, innermost first.
+    #[cold]
+    fn worlds() -> Vec<Arc<dyn World>> {
+        let mut worlds = registry().get(&Key::here()).cloned().unwrap_or_default();
+        worlds.reverse();
+        worlds
+    }
+
+    /// Whether any scope lives, here or elsewhere.
+    #[inline]
+    pub(crate) fn is_active() -> bool {
+        LIVE.load(Ordering::Relaxed) > 0
+    }
+
+    fn first<R>(ask: impl Fn(&dyn World) -> Option<R>) -> Option<R> {
+        if !is_active() {
+            return None;
+        }
+        worlds().iter().find_map(|world| ask(&**world))
+    }
+
+    pub(crate) fn now() -> Option<Duration> {
+        first(|world| world.now())
+    }
+
+    pub(crate) fn seed() -> Option<u64> {
+        first(|world| world.seed())
+    }
+
+    /// A world's wait.
+    #[cfg(feature = "tokio")]
+    pub(crate) type Sleep = BoxFuture<'static, ()>;
+
+    #[cfg(feature = "tokio")]
+    pub(crate) fn sleep(delay: Duration) -> Option<Sleep> {
+        first(|world| world.sleep(delay))
+    }
+
+    pub(crate) fn sleep_blocking(delay: Duration) -> bool {
+        first(|world| world.sleep_blocking(delay).then_some(())).is_some()
+    }
+
+    pub(crate) fn tell(event: &Event<'_>) {
+        if is_active() {
+            for world in worlds() {
+                event::guarded(|| world.observe(event));
+            }
+        }
+    }
+}

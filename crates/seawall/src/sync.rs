@@ -1,0 +1,62 @@
+//! What threads share: std's primitives, or loom's when its models are run.
+
+#[cfg(not(seawall_loom))]
+pub(crate) use std::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicU64, fence},
+};
+
+#[cfg(seawall_loom)]
+pub(crate) use loom::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicU64, fence},
+};
+
+pub(crate) use std::sync::{RwLock, atomic::Ordering};
+
+use std::sync::{PoisonError, RwLockReadGuard, RwLockWriteGuard};
+
+/// Declares a function `const`, except for loom, whose primitives are made at run time.
+macro_rules! const_unless_loom {
+    ($(#[$meta:meta])* $vis:vis const fn $($rest:tt)*) => {
+        #[cfg(not(seawall_loom))]
+        $(#[$meta])* $vis const fn $($rest)*
+        #[cfg(seawall_loom)]
+        $(#[$meta])* $vis fn $($rest)*
+    };
+}
+
+pub(crate) use const_unless_loom;
+
+/// Locks, whether or not a holder has panicked: every holder leaves a valid state at each step.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// [`lock`] for a shared reading.
+pub(crate) fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// [`lock`] for a change to what is read by many.
+pub(crate) fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits a moment for another thread; after a few times, gives it the processor.
+#[cfg(not(seawall_loom))]
+pub(crate) fn relax(spins: &mut u32) {
+    *spins += 1;
+    if *spins < 64 { std::hint::spin_loop() } else { std::thread::yield_now() }
+}
+
+/// Loom needs to hear of every wait.
+#[cfg(seawall_loom)]
+pub(crate) fn relax(_: &mut u32) {
+    loom::thread::yield_now();
+}
+
+/// Keeps a hot word on cache lines of its own. 128 bytes: neighbours are fetched in pairs.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct Padded<T>(pub(crate) T);

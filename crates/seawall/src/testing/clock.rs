@@ -1,0 +1,134 @@
+//! A clock that moves when it is told to.
+
+use crate::{erased::BoxFuture, random::Random, scope::World};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+/// A clock that stands still until it is [advanced](Self::advance), or until someone sleeps by it:
+/// a sleep moves it on at once, so that nothing really waits. Clones share the clock.
+///
+/// Async sleepers are released in the order in which they are polled. Where many tasks sleep at a
+/// time, tokio's paused clock is the better one.
+#[derive(Clone, Default)]
+pub struct ManualClock {
+    nanos: Arc<AtomicU64>,
+}
+
+impl ManualClock {
+    /// A clock at an hour past its epoch, so that it can go back a little.
+    pub fn new() -> Self {
+        let clock = Self::default();
+        clock.advance(Duration::from_secs(3600));
+        clock
+    }
+
+    /// Moves on by `duration`.
+    pub fn advance(&self, duration: Duration) {
+        self.nanos.fetch_add(nanos(duration), Relaxed);
+    }
+
+    /// Moves back by `duration`, at most to the epoch, as real clocks should not but do.
+    pub fn go_back(&self, duration: Duration) {
+        let back = |now: u64| Some(now.saturating_sub(nanos(duration)));
+        // The closure always gives a value.
+        let _ = self.nanos.fetch_update(Relaxed, Relaxed, back);
+    }
+
+    /// Time since the epoch.
+    pub fn now(&self) -> Duration {
+        Duration::from_nanos(self.nanos.load(Relaxed))
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 4)
+}
+
+impl World for ManualClock {
+    fn now(&self) -> Option<Duration> {
+        Some(self.now())
+    }
+
+    fn sleep(&self, delay: Duration) -> Option<BoxFuture<'static, ()>> {
+        let clock = self.clone();
+        Some(Box::pin(async move { clock.advance(delay) }))
+    }
+
+    fn sleep_blocking(&self, delay: Duration) -> bool {
+        self.advance(delay);
+        true
+    }
+}
+
+impl fmt::Debug for ManualClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ManualClock").field(&self.now()).finish()
+    }
+}
+
+/// A world in which the jitter of each call comes from one seed, and the run can be repeated.
+#[derive(Debug)]
+pub struct Seed(AtomicU64);
+
+impl Seed {
+    /// The world of `seed`.
+    pub const fn new(seed: u64) -> Self {
+        Self(AtomicU64::new(seed))
+    }
+}
+
+impl World for Seed {
+    fn seed(&self) -> Option<u64> {
+        Some(Random::seeded(self.0.fetch_add(1, Relaxed)).next_u64())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Jitter, RetryPolicy, testing::Scope, time::Tick};
+    use std::thread;
+
+    #[test]
+    fn a_scope_puts_its_clock_in_place_for_this_thread_only() {
+        let clock = ManualClock::new();
+        let scope = Scope::new(clock.clone());
+        let entered = scope.enter();
+        assert_eq!(Tick::now(), Tick::from_millis(3_600_000));
+        clock.go_back(Duration::from_secs(1));
+        assert_eq!(Tick::now(), Tick::from_millis(3_599_000));
+        let elsewhere = thread::spawn(Tick::now).join().expect("no panic");
+        assert_ne!(elsewhere, Tick::now());
+        drop(entered);
+        assert_ne!(Tick::now(), Tick::from_millis(3_599_000));
+    }
+
+    #[test]
+    fn the_inner_scope_answers_first_and_the_outer_one_for_what_it_leaves_out() {
+        let clock = ManualClock::new();
+        let _outer = Scope::new(clock.clone()).enter();
+        let _inner = Scope::new(Seed::new(3)).enter();
+        assert_eq!(Tick::now().as_millis(), 3_600_000);
+        let policy = RetryPolicy::builder().jitter(Jitter::Full).build();
+        let first: Vec<Duration> = policy.delays().collect();
+        drop(_inner);
+        let _again = Scope::new(Seed::new(3)).enter();
+        assert_eq!(policy.delays().collect::<Vec<_>>(), first);
+    }
+
+    #[test]
+    fn blocking_retries_wait_by_the_scopes_clock() {
+        let clock = ManualClock::new();
+        let _scope = Scope::new(clock.clone()).enter();
+        let before = clock.now();
+        let policy = RetryPolicy::builder().jitter(Jitter::None).build();
+        assert!(policy.run_blocking(|| Err::<(), _>("down")).is_err());
+        assert_eq!(clock.now() - before, Duration::from_secs(3));
+    }
+}

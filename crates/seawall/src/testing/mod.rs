@@ -1,0 +1,25 @@
+//! Virtual time, seeds and observers for tests (feature `testing`).
+//!
+//! Put it into `[dev-dependencies]` with the feature: there every policy, wherever it stands, follows
+//! tokio's paused clock, and inside a [`Scope`] the world of the test's choice.
+//!
+//! ```
+//! use seawall::{CircuitBreaker, CircuitState, testing::{ManualClock, Scope}};
+//! use std::time::Duration;
+//!
+//! let clock = ManualClock::new();
+//! let _scope = Scope::new(clock.clone()).enter();
+//!
+//! let breaker = CircuitBreaker::builder().failure_threshold(1).build();
+//! let _ = breaker.run_blocking(|| Err::<(), _>("down"));
+//! assert!(breaker.try_acquire().is_err());
+//!
+//! clock.advance(Duration::from_secs(60));
+//! assert_eq!(breaker.run_blocking(|| Ok::<_, &str>(7)), Ok(7));
+//! assert_eq!(breaker.state(), CircuitState::Closed);
+//! ```
+
+mod clock;
+
+pub use crate::scope::{Attached, Entered, Scope, World};
+pub use clock::{ManualClock, Seed};

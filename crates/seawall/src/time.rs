@@ -1,0 +1,269 @@
+//! Clocks and waiting: the only file that knows a runtime or an operating system's clock.
+//!
+//! Two readings for two needs. [`Tick`] is coarse and nearly free; breakers and windows use it.
+//! [`Moment`] is exact; total timeouts and slow calls use it, and pay for it only where they are
+//! set. Both follow the scope's clock where a test or the simulator has put one in place.
+
+use crate::scope;
+use std::{future::poll_fn, num::NonZeroU64, sync::OnceLock, task::Poll, time::Duration};
+
+/// A reading of a monotonic clock, in whole milliseconds since an epoch that stays the same.
+///
+/// Decisions take it as an argument, so tests and simulators bring their own.
+///
+/// On Linux the kernel's coarse clock is read, which moves in steps of 1 to 10 ms and stands still
+/// while the machine is suspended; elsewhere `std::time::Instant`. In builds with the features
+/// `testing` and `tokio` it follows tokio's clock, and so its paused time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tick(u64);
+
+impl Tick {
+    /// The clock now.
+    #[inline]
+    pub fn now() -> Self {
+        match scope::now() {
+            Some(now) => Self(millis(now)),
+            None => clock::tick(),
+        }
+    }
+
+    /// The reading `millis` ms after the epoch.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the epoch.
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// The reading `duration` later, rounded up to a whole ms.
+    #[must_use]
+    pub const fn after(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(millis_up(duration)))
+    }
+
+    /// The time from `earlier` to this reading; zero if the clock went back.
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
+    /// How far a reading may lag behind.
+    pub(crate) fn step() -> Duration {
+        clock::step()
+    }
+}
+
+/// Whole ms in `duration`, rounded down; `u64::MAX` where it does not fit.
+#[expect(clippy::cast_possible_truncation, reason = "compared before the cast")]
+pub(crate) const fn millis(duration: Duration) -> u64 {
+    let millis = duration.as_millis();
+    if millis > u64::MAX as u128 { u64::MAX } else { millis as u64 }
+}
+
+/// Whole ms in `duration`, rounded up; `u64::MAX` where it does not fit.
+pub(crate) const fn millis_up(duration: Duration) -> u64 {
+    let whole = millis(duration);
+    if duration.subsec_nanos() % 1_000_000 == 0 { whole } else { whole.saturating_add(1) }
+}
+
+/// An exact reading, one word wide so that a waiting call stays small.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Moment(NonZeroU64);
+
+impl Moment {
+    #[cold]
+    pub(crate) fn now() -> Self {
+        let now = scope::now().unwrap_or_else(clock::exact);
+        let nanos = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        Self(NonZeroU64::new(nanos).unwrap_or(NonZeroU64::MIN))
+    }
+
+    pub(crate) fn elapsed(self) -> Duration {
+        Duration::from_nanos(Self::now().0.get().saturating_sub(self.0.get()))
+    }
+}
+
+/// Readings start here, so that a clock which began before ours was first read has room below.
+const START: Duration = Duration::from_secs(7 * 24 * 3600);
+
+mod clock {
+    use super::{Duration, OnceLock, START, Tick};
+
+    #[cfg(feature = "tokio")]
+    use tokio::time::Instant;
+
+    #[cfg(not(feature = "tokio"))]
+    use std::time::Instant;
+
+    /// Time since the epoch by the exact clock; tokio's, so that its paused time is followed.
+    pub(super) fn exact() -> Duration {
+        static EPOCH: OnceLock<Instant> = OnceLock::new();
+        let epoch = *EPOCH.get_or_init(Instant::now);
+        let now = Instant::now();
+        // A paused clock may have started before the epoch: signed, around START.
+        match now.checked_duration_since(epoch) {
+            Some(since) => START.saturating_add(since),
+            None => START.saturating_sub(epoch.duration_since(now)),
+        }
+    }
+
+    #[cfg(all(target_os = "linux", not(all(feature = "testing", feature = "tokio"))))]
+    mod coarse {
+        use super::{Duration, OnceLock, Tick};
+        use rustix::time::{ClockId, clock_getres, clock_gettime};
+
+        #[inline]
+        pub(in super::super) fn tick() -> Tick {
+            let now = clock_gettime(ClockId::MonotonicCoarse);
+            Tick(now.tv_sec.unsigned_abs() * 1000 + now.tv_nsec.unsigned_abs() / 1_000_000)
+        }
+
+        pub(in super::super) fn step() -> Duration {
+            static STEP: OnceLock<Duration> = OnceLock::new();
+            *STEP.get_or_init(|| {
+                let step = clock_getres(ClockId::MonotonicCoarse);
+                let nanos = u32::try_from(step.tv_nsec).unwrap_or(10_000_000);
+                Duration::new(step.tv_sec.unsigned_abs(), nanos).max(Duration::from_millis(1))
+            })
+        }
+    }
+
+    #[cfg(not(all(target_os = "linux", not(all(feature = "testing", feature = "tokio")))))]
+    mod coarse {
+        use super::{Duration, Tick};
+
+        #[inline]
+        pub(in super::super) fn tick() -> Tick {
+            Tick(super::super::millis(super::exact()))
+        }
+
+        pub(in super::super) fn step() -> Duration {
+            Duration::from_millis(1)
+        }
+    }
+
+    pub(super) use coarse::{step, tick};
+}
+
+/// Blocks the thread for `delay`, or asks the scope to.
+pub(crate) fn sleep_blocking(delay: Duration) {
+    if !scope::sleep_blocking(delay) {
+        std::thread::sleep(delay);
+    }
+}
+
+#[cfg(feature = "tokio")]
+mod waiting {
+    use super::{Duration, poll_fn, scope};
+    use std::{
+        future::Future,
+        pin::{Pin, pin},
+        task::{Context, Poll},
+    };
+
+    /// Waits for `delay` on tokio's timer, or as the scope says.
+    pub(crate) async fn sleep(delay: Duration) {
+        match scope::sleep(delay) {
+            Some(sleep) => sleep.await,
+            None => tokio::time::sleep(delay).await,
+        }
+    }
+
+    /// `op`'s output, or None if it is still pending after `limit`. Drops `op` in either case.
+    ///
+    /// Polls first, and arms the timer only when `op` is pending: an operation that is ready at once
+    /// costs no clock reading and no timer.
+    pub(crate) async fn within<F: Future>(limit: Duration, op: F) -> Option<F::Output> {
+        let mut op = pin!(op);
+        let mut timer = pin!(None);
+        let mut world = None;
+        poll_fn(move |cx| {
+            if let Poll::Ready(output) = op.as_mut().poll(cx) {
+                return Poll::Ready(Some(output));
+            }
+            poll_timer(limit, timer.as_mut(), &mut world, cx).map(|()| None)
+        })
+        .await
+    }
+
+    /// Arms the timer on the first poll: the scope's where one is active, else tokio's.
+    #[cold]
+    fn poll_timer(
+        limit: Duration,
+        mut timer: Pin<&mut Option<tokio::time::Sleep>>,
+        world: &mut Option<scope::Sleep>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        if timer.is_none() && world.is_none() {
+            *world = scope::sleep(limit);
+            if world.is_none() {
+                timer.set(Some(tokio::time::sleep(limit)));
+            }
+        }
+        match (timer.as_pin_mut(), world) {
+            (Some(timer), _) => timer.poll(cx),
+            (None, Some(world)) => Pin::new(world).poll(cx),
+            (None, None) => Poll::Pending,
+        }
+    }
+}
+
+#[cfg(feature = "tokio")]
+pub(crate) use waiting::{sleep, within};
+
+/// Lets other tasks run once, without a timer and on any runtime.
+pub(crate) async fn yield_now() {
+    let mut yielded = false;
+    poll_fn(|cx| {
+        if yielded {
+            return Poll::Ready(());
+        }
+        yielded = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// What tells one task from another, so that a scope can follow it from thread to thread.
+#[cfg(all(feature = "testing", feature = "tokio"))]
+pub(crate) type TaskId = tokio::task::Id;
+
+/// Without a runtime there are only threads.
+#[cfg(all(feature = "testing", not(feature = "tokio")))]
+pub(crate) type TaskId = std::convert::Infallible;
+
+/// The task that is running here.
+#[cfg(all(feature = "testing", feature = "tokio"))]
+pub(crate) fn current_task() -> Option<TaskId> {
+    tokio::task::try_id()
+}
+
+/// The task that is running here: none.
+#[cfg(all(feature = "testing", not(feature = "tokio")))]
+pub(crate) fn current_task() -> Option<TaskId> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_round_up_and_saturate() {
+        let tick = Tick::from_millis(5);
+        assert_eq!(tick.after(Duration::from_micros(1)), Tick::from_millis(6));
+        assert_eq!(tick.after(Duration::from_millis(1)), Tick::from_millis(6));
+        assert_eq!(tick.after(Duration::MAX), Tick::from_millis(u64::MAX));
+        assert_eq!(tick.since(Tick::from_millis(9)), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_clock_goes_forward_and_says_its_step() {
+        let (tick, moment) = (Tick::now(), Moment::now());
+        assert!(Tick::now() >= tick);
+        assert!(moment.elapsed() < Duration::from_secs(60));
+        assert!(Tick::step() <= Duration::from_millis(20), "{:?}", Tick::step());
+    }
+}
