@@ -98,6 +98,7 @@ impl fmt::Display for Layer {
 
 /// What the checks of a stack have to know of a layer.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "timeouts need a timer"))]
 pub(crate) enum Facts {
     Retry {
         max_attempts: u32,

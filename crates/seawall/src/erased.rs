@@ -5,7 +5,7 @@ use crate::{
     error::Error,
     policy::{BlockingPolicy, Policy},
 };
-use std::{future::Future, pin::Pin};
+use std::pin::Pin;
 
 /// A future behind a pointer.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

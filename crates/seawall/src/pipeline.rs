@@ -6,7 +6,7 @@ use crate::{
     lint::{self, Finding},
     policy::{BlockingPolicy, Policy, inherent_ways_to_run},
 };
-use std::{fmt, future::Future, sync::Arc};
+use std::{fmt, sync::Arc};
 
 /// A stack of policies, outermost first, ready to run operations.
 ///

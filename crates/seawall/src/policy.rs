@@ -1,7 +1,7 @@
 //! What a policy is, and how policies nest.
 
 use crate::{describe::Describe, error::Error};
-use std::{future::Future, sync::Arc};
+use std::sync::Arc;
 
 /// Something that stands between a caller and an asynchronous operation.
 ///
@@ -13,7 +13,7 @@ use std::{future::Future, sync::Arc};
 ///
 /// ```
 /// use seawall::{Describe, Error, Pipeline, Policy, RetryPolicy};
-/// use std::{future::Future, sync::atomic::{AtomicU32, Ordering::Relaxed}};
+/// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 ///
 /// /// Counts the calls that pass.
 /// #[derive(Debug, Default)]

@@ -61,7 +61,6 @@ mod live {
     use std::{
         collections::HashMap,
         fmt,
-        future::Future,
         pin::Pin,
         sync::{
             Arc, LazyLock, Mutex, MutexGuard, PoisonError,

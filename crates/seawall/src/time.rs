@@ -157,7 +157,6 @@ pub(crate) fn sleep_blocking(delay: Duration) {
 mod waiting {
     use super::{Duration, poll_fn, scope};
     use std::{
-        future::Future,
         pin::{Pin, pin},
         task::{Context, Poll},
     };

@@ -80,7 +80,7 @@ use crate::{
     verdict::AnyError,
 };
 use permit::Core;
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 use word::Input;
 
 /// Stops calling an operation that keeps failing. See the [module](self).

@@ -6,10 +6,7 @@ use crate::{
     policy::{BlockingPolicy, Policy},
     verdict::{Classify, Verdict},
 };
-use std::{
-    future::{Future, poll_fn},
-    pin::pin,
-};
+use std::{future::poll_fn, pin::pin};
 
 /// What an outcome means to a breaker: the classifier reads the operation's, we read the policies'.
 #[inline]

@@ -2,7 +2,7 @@
 
 use super::FallbackChain;
 use crate::error::Error;
-use std::{fmt, future::Future};
+use std::fmt;
 
 /// A value, cloned for each use.
 #[derive(Debug, Clone, Copy)]

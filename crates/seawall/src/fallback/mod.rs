@@ -53,7 +53,6 @@ use crate::{
     policy::inherent_ways_to_run,
     setting::{Name, SettingValue},
 };
-use std::future::Future;
 
 /// Answers that are tried in order when the operation fails. See the [module](self).
 ///

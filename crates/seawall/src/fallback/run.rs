@@ -10,7 +10,6 @@ use crate::{
     policy::{BlockingPolicy, Policy},
     setting::Name,
 };
-use std::future::Future;
 
 impl<L> FallbackChain<L> {
     /// The call's end: what the chain answered, or all that failed.

@@ -6,7 +6,7 @@ use crate::{
     event::{self, Event},
     random::Random,
     setting::Name,
-    time::{self, Moment},
+    time::Moment,
     verdict::{AnyError, Classify, Verdict},
 };
 use std::{any::Any, ops::ControlFlow, time::Duration};
@@ -204,7 +204,7 @@ impl<'a, C> Attempts<'a, C> {
             ControlFlow::Break(result) => result,
             ControlFlow::Continue(delay) if delay.is_zero() => Ok(()),
             ControlFlow::Continue(delay) => {
-                time::sleep(delay).await;
+                crate::time::sleep(delay).await;
                 Ok(())
             }
         }

@@ -14,7 +14,6 @@ use crate::{
 use std::{
     any::Any,
     fmt,
-    future::Future,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},

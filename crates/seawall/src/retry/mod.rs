@@ -59,7 +59,7 @@ use crate::{
     verdict::{AnyError, RetryAfter, When, WhenResult},
 };
 use backoff::Backoff;
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
 /// How often and when to try again: plain data that runs an operation by itself.
 ///

@@ -1,8 +1,8 @@
 //! DRIVE: calls the operation and waits, as the decisions say.
 
 use super::{
-    Attempts, DefaultSleeper, Extras, NOTHING_ATTACHED, NoListener, OnRetry, RetryExecutor,
-    RetryPolicy, Retrying, Settings, Sleeper, attempts::Next,
+    Attempts, Extras, NOTHING_ATTACHED, NoListener, OnRetry, RetryExecutor, RetryPolicy, Retrying,
+    Settings, Sleeper, attempts::Next,
 };
 use crate::{
     error::{Error, ExhaustedReason, Rejection},
@@ -11,7 +11,7 @@ use crate::{
     time::Moment,
     verdict::{Classify, Verdict},
 };
-use std::{collections::VecDeque, future::Future, time::Duration};
+use std::{collections::VecDeque, time::Duration};
 
 /// What an outcome means to a retry: the classifier reads the operation's, we read the policies'.
 fn verdict<T, E>(
@@ -279,7 +279,7 @@ where
         F: Fn() -> Fut + Send + Sync,
         Fut: Future<Output = Result<T, Error<E>>> + Send,
     {
-        drive(self, &DefaultSleeper, op)
+        drive(self, &super::DefaultSleeper, op)
     }
 }
 

@@ -35,7 +35,7 @@ use crate::{
     policy::inherent_ways_to_run,
     setting::SettingValue,
 };
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
 /// Drops an operation that takes longer than its limit. See the [module](self).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -7,7 +7,6 @@ use crate::{
     policy::Policy,
     time,
 };
-use std::future::Future;
 
 impl<T: Send, E: Send + 'static> Policy<T, E> for Timeout {
     fn call<F, Fut>(&self, op: F) -> impl Future<Output = Result<T, Error<E>>> + Send
