@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // Nouns that every policy shares: read these first.
+mod attempt;
 mod describe;
 mod erased;
 mod error;

@@ -1,7 +1,12 @@
 //! What a policy is, and how policies nest.
 
 use crate::{describe::Describe, error::Error};
-use std::sync::Arc;
+use pin_project_lite::pin_project;
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 /// Something that stands between a caller and an asynchronous operation.
 ///
@@ -71,10 +76,7 @@ pub trait Policy<T, E>: Describe + Send + Sync {
         F: Fn() -> Fut + Send + Sync,
         Fut: Future<Output = Result<T, E>> + Send,
     {
-        self.call(move || {
-            let attempt = op();
-            async move { attempt.await.map_err(Error::Operation) }
-        })
+        self.call(move || Lift { attempt: op() })
     }
 }
 
@@ -106,6 +108,24 @@ pub trait BlockingPolicy<T, E>: Describe {
         F: Fn() -> Result<T, E>,
     {
         self.call_blocking(|| op().map_err(Error::Operation))
+    }
+}
+
+pin_project! {
+    /// An attempt whose plain error becomes an [`Error`]. By hand, since an async block keeps a future
+    /// that it awaits twice: as what it captured, and as what it polls.
+    struct Lift<Fut> {
+        #[pin]
+        attempt: Fut,
+    }
+}
+
+impl<T, E, Fut: Future<Output = Result<T, E>>> Future for Lift<Fut> {
+    type Output = Result<T, Error<E>>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.project().attempt.poll(cx).map_err(Error::Operation)
     }
 }
 
@@ -163,52 +183,47 @@ impl<T, E, P: BlockingPolicy<T, E>> BlockingPolicy<T, E> for Option<P> {
     }
 }
 
-/// Calls the policies inward, outermost first.
+/// Calls the policies inward, outermost first. By index: a closure then captures the one reference to
+/// the stack, not one to each policy.
 macro_rules! nest {
-    ($call:ident, $op:ident; $innermost:ident) => { $innermost.$call(&$op) };
-    ($call:ident, $op:ident; $outer:ident $($inner:ident)+) => {
-        $outer.$call(|| nest!($call, $op; $($inner)+))
+    ($call:ident, $stack:ident, $op:ident; $innermost:tt) => { $stack.$innermost.$call(&$op) };
+    ($call:ident, $stack:ident, $op:ident; $outer:tt $($inner:tt)+) => {
+        $stack.$outer.$call(|| nest!($call, $stack, $op; $($inner)+))
     };
 }
 
 macro_rules! stack {
-    ($($policy:ident)+) => {
+    ($($policy:ident $at:tt)+) => {
         impl<T: Send, E: Send, $($policy: Policy<T, E>),+> Policy<T, E> for ($($policy,)+) {
             // Not an `async fn`: the stack's own signature has to say `Send`.
-            #[expect(non_snake_case, reason = "the type parameters name the values too")]
             fn call<Op, Fut>(&self, op: Op) -> impl Future<Output = Result<T, Error<E>>> + Send
             where
                 Op: Fn() -> Fut + Send + Sync,
                 Fut: Future<Output = Result<T, Error<E>>> + Send,
             {
-                async move {
-                    let ($($policy,)+) = self;
-                    nest!(call, op; $($policy)+).await
-                }
+                async move { nest!(call, self, op; $($at)+).await }
             }
         }
 
         impl<T, E, $($policy: BlockingPolicy<T, E>),+> BlockingPolicy<T, E> for ($($policy,)+) {
-            #[expect(non_snake_case, reason = "the type parameters name the values too")]
             fn call_blocking<Op>(&self, op: Op) -> Result<T, Error<E>>
             where
                 Op: Fn() -> Result<T, Error<E>>,
             {
-                let ($($policy,)+) = self;
-                nest!(call_blocking, op; $($policy)+)
+                nest!(call_blocking, self, op; $($at)+)
             }
         }
     };
 }
 
-stack!(A);
-stack!(A B);
-stack!(A B C);
-stack!(A B C D);
-stack!(A B C D G);
-stack!(A B C D G H);
-stack!(A B C D G H I);
-stack!(A B C D G H I J);
+stack!(A 0);
+stack!(A 0 B 1);
+stack!(A 0 B 1 C 2);
+stack!(A 0 B 1 C 2 D 3);
+stack!(A 0 B 1 C 2 D 3 G 4);
+stack!(A 0 B 1 C 2 D 3 G 4 H 5);
+stack!(A 0 B 1 C 2 D 3 G 4 H 5 I 6);
+stack!(A 0 B 1 C 2 D 3 G 4 H 5 I 6 J 7);
 
 /// Gives a policy ways to run without a trait import: of `run call run_blocking call_blocking`, those
 /// that are named, under the attributes in front.

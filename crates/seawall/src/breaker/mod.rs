@@ -240,7 +240,11 @@ impl<C> CircuitBreaker<C> {
     /// # Errors
     /// The breaker lets no call through.
     pub fn try_acquire(&self) -> Result<Permit<'_>, CircuitBreakerOpenError> {
-        self.core.try_acquire()
+        let mut permit = self.core.ask();
+        if !permit.is_free() {
+            permit.acquire()?;
+        }
+        Ok(permit)
     }
 
     /// The state. An open breaker whose recovery timeout is over stays open until a call arrives.

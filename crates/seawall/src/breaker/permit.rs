@@ -68,50 +68,46 @@ impl Core {
         self.dry_run.store(mode == Mode::DryRun, Ordering::Relaxed);
     }
 
-    #[inline]
-    pub(crate) fn try_acquire(&self) -> Result<Permit<'_>, CircuitBreakerOpenError> {
-        let word = self.word();
-        if word.is_closed() { Ok(self.permit(word, Kind::Call)) } else { self.acquire() }
+    /// A permit by the word as it is, to be checked: made in place, since moving it about costs more
+    /// than all the rest of a healthy call.
+    #[inline(always)]
+    pub(crate) fn ask(&self) -> Permit<'_> {
+        let started = match self.slow_call {
+            Some(_) => Some(Moment::now()),
+            None => None,
+        };
+        Permit { core: self, seen: self.word(), started, kind: Kind::Call, phase: Phase::Held }
     }
 
-    #[inline]
-    fn permit(&self, seen: Word, kind: Kind) -> Permit<'_> {
-        let started = self.slow_call.map(|_| Moment::now());
-        Permit { core: self, seen, started, kind, running: false }
-    }
-
-    #[cold]
-    fn acquire(&self) -> Result<Permit<'_>, CircuitBreakerOpenError> {
+    fn acquire(&self) -> Result<(Word, Kind), CircuitBreakerOpenError> {
         let Step { word, answer, .. } = self.step(Input::Acquire);
         let Answer::Reject(wait) = answer else {
-            let kind = if word.is_closed() { Kind::Call } else { Kind::Probe };
-            return Ok(self.permit(word, kind));
+            return Ok((word, if word.is_closed() { Kind::Call } else { Kind::Probe }));
         };
         // One step more: a coarse clock may lag that far behind the caller's.
-        let retry_after = wait.map(|ms| Duration::from_millis(ms).saturating_add(Tick::step()));
+        let ms = wait.map(|ms| u32::try_from(ms + Tick::step()).unwrap_or(u32::MAX));
         let dry_run = self.mode() == Mode::DryRun;
         self.history.rejected();
         if self.history.rejections_are_heard() {
+            let retry_after = ms.map(|ms| Duration::from_millis(ms.into()));
             self.history.tell(|name| Event::CircuitBreakerRejected { name, retry_after, dry_run });
         }
         if dry_run {
-            return Ok(self.permit(word, Kind::Passed));
+            return Ok((word, Kind::Passed));
         }
-        let ms = retry_after.map(|wait| u32::try_from(wait.as_millis()).unwrap_or(u32::MAX));
         Err(CircuitBreakerOpenError::new(self.history.name().cloned(), ms))
     }
 
-    /// Takes the outcome of a call that was admitted at `seen`.
-    #[inline]
-    fn record(&self, seen: Word, kind: Kind, outcome: Outcome) {
-        let word = self.word();
-        let healthy = outcome == Outcome::Success && word == seen && seen.is_clean();
-        if !(healthy && self.window.is_unmoved_by_success(seen.generation())) {
-            self.record_change(seen, kind, outcome);
-        }
+    /// Whether a fast success of a call admitted at `seen` leaves all that can be seen as it is.
+    #[inline(always)]
+    fn is_unmoved_by_success(&self, seen: Word) -> bool {
+        seen.is_clean()
+            && self.word() == seen
+            && self.window.is_unmoved_by_success(seen.generation())
     }
 
-    fn record_change(&self, seen: Word, kind: Kind, outcome: Outcome) {
+    /// Takes the outcome of a call that was admitted at `seen`.
+    fn record(&self, seen: Word, kind: Kind, outcome: Outcome) {
         if kind == Kind::Passed {
             return;
         }
@@ -134,9 +130,8 @@ impl Core {
     }
 
     #[cold]
-    fn abandon(&self, seen: Word, kind: Kind) {
-        // Only a probe holds anything that has to be given back.
-        if kind == Kind::Probe && self.settle(Input::Abandon { seen }) {
+    fn abandon(&self, seen: Word) {
+        if self.settle(Input::Abandon { seen }) {
             self.history.tell(|name| Event::ProbeAbandoned { name });
         }
     }
@@ -152,20 +147,16 @@ impl Core {
 
     /// Swaps the word for what `input` makes of it, and tells of a transition.
     pub(crate) fn step(&self, input: Input) -> Step {
+        let random = match input {
+            // What may open it; the rest has no use for chance.
+            Input::Success { .. } | Input::Failure { .. } if self.rules.jitter > 0.0 => {
+                Random::new().next_unit()
+            }
+            _ => 0.0,
+        };
         let mut word = self.word();
-        // Read as late as they are needed: a closed breaker without news needs neither.
-        let mut drawn = None;
         loop {
-            let now = if word.is_closed() && matches!(input, Input::Acquire) {
-                Tick::from_millis(0)
-            } else {
-                Tick::now()
-            };
-            let random = match (self.rules.jitter > 0.0, &mut drawn) {
-                (false, _) => 0.0,
-                (true, Some(drawn)) => *drawn,
-                (true, drawn) => *drawn.insert(Random::new().next_unit()),
-            };
+            let now = Tick::now();
             let step = self.rules.step(word, input, now, random);
             if step.word == word {
                 return step;
@@ -231,8 +222,18 @@ pub struct Permit<'a> {
     seen: Word,
     started: Option<Moment>,
     kind: Kind,
-    /// Set while the operation runs: a drop that finds it set unwinds from the operation.
-    running: bool,
+    phase: Phase,
+}
+
+/// What a drop of the permit means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Nothing runs: the call was given up.
+    Held,
+    /// The operation runs: it is unwinding.
+    Running,
+    /// The outcome is known.
+    Settled,
 }
 
 impl Permit<'_> {
@@ -240,17 +241,8 @@ impl Permit<'_> {
     /// [`Ignored`](Verdict::Ignored) as nothing.
     ///
     /// A call that ends after the breaker has moved on changes nothing.
-    #[inline]
-    pub fn record(self, verdict: Verdict) {
-        let outcome = match verdict {
-            Verdict::Success => Outcome::Success,
-            Verdict::Transient { .. } | Verdict::Permanent => Outcome::Failure,
-            Verdict::Ignored => return,
-        };
-        let outcome = self.measured(outcome);
-        self.core.record(self.seen, self.kind, outcome);
-        // Settled: dropping it now would abandon it as well.
-        std::mem::forget(self);
+    pub fn record(mut self, verdict: Verdict) {
+        self.settle(verdict);
     }
 
     /// Whether this is a probe, the call by which a breaker finds out if its callee is well again.
@@ -258,31 +250,68 @@ impl Permit<'_> {
         self.kind == Kind::Probe
     }
 
-    /// Marks the operation as running, or as not.
-    #[inline]
-    pub(crate) fn set_running(&mut self, running: bool) {
-        self.running = running;
+    /// Whether the breaker was closed: nothing needs to be acquired then.
+    #[inline(always)]
+    pub(crate) fn is_free(&self) -> bool {
+        self.seen.is_closed()
     }
 
-    #[inline]
+    /// Has the breaker's leave while it is not closed, or says why not.
+    pub(crate) fn acquire(&mut self) -> Result<(), CircuitBreakerOpenError> {
+        (self.seen, self.kind) = self.core.acquire()?;
+        Ok(())
+    }
+
+    /// Marks the operation as running, or as not: a drop that finds it running is a panic.
+    #[inline(always)]
+    pub(crate) fn set_running(&mut self, running: bool) {
+        self.phase = if running { Phase::Running } else { Phase::Held };
+    }
+
+    /// [`record`](Self::record), in place.
+    #[inline(always)]
+    pub(crate) fn settle(&mut self, verdict: Verdict) {
+        let fast = self.started.is_none() && verdict == Verdict::Success;
+        if !(fast && self.core.is_unmoved_by_success(self.seen)) {
+            self.settle_change(verdict);
+        }
+        self.phase = Phase::Settled;
+    }
+
+    #[inline(never)]
+    fn settle_change(&mut self, verdict: Verdict) {
+        let outcome = match verdict {
+            Verdict::Success => Outcome::Success,
+            Verdict::Transient { .. } | Verdict::Permanent => Outcome::Failure,
+            Verdict::Ignored => return self.abandon(),
+        };
+        self.core.record(self.seen, self.kind, self.measured(outcome));
+    }
+
     fn measured(&self, outcome: Outcome) -> Outcome {
         match (self.started, self.core.slow_call) {
             (Some(started), Some(limit)) if started.elapsed() >= limit => outcome.slow(),
             _ => outcome,
         }
     }
+
+    fn abandon(&self) {
+        // Only a probe holds anything that has to be given back.
+        if self.kind == Kind::Probe {
+            self.core.abandon(self.seen);
+        }
+    }
 }
 
 impl Drop for Permit<'_> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
-        if self.running {
-            // Unwinding from the operation: a panic is a failure.
-            let outcome = self.measured(Outcome::Failure);
-            self.core.record(self.seen, self.kind, outcome);
-        } else {
+        match self.phase {
+            Phase::Settled => {}
             // A cancelled probe says nothing of the callee: let the next caller probe.
-            self.core.abandon(self.seen, self.kind);
+            Phase::Held => self.abandon(),
+            // Unwinding from the operation: a panic is a failure.
+            Phase::Running => self.settle_change(Verdict::TRANSIENT),
         }
     }
 }

@@ -2,48 +2,44 @@
 
 use super::{CircuitBreaker, permit::Permit};
 use crate::{
+    attempt::Attempt,
     error::{Error, Rejection},
     policy::{BlockingPolicy, Policy},
     verdict::{Classify, Verdict},
 };
-use std::{future::poll_fn, pin::pin};
+use pin_project_lite::pin_project;
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
 
-/// What an outcome means to a breaker: the classifier reads the operation's, we read the policies'.
-#[inline]
-fn verdict<T, E>(by: &impl Classify<T, E>, outcome: Result<&T, &Error<E>>) -> Verdict {
-    match outcome {
-        Ok(value) => by.classify(Ok(value)),
-        Err(Error::Operation(error)) => by.classify(Err(error)),
-        Err(error) => verdict_on_policies(by, error),
-    }
-}
-
+/// What an error means to a breaker: the classifier reads the operation's, we read the policies'.
 #[cold]
-fn verdict_on_policies<T, E>(by: &impl Classify<T, E>, error: &Error<E>) -> Verdict {
+fn verdict<T, E>(by: &impl Classify<T, E>, error: &Error<E>) -> Verdict {
     match error {
+        Error::Operation(error) => by.classify(Err(error)),
         Error::Rejected(Rejection::TimedOut { .. } | Rejection::Injected) => Verdict::TRANSIENT,
         // A refusal on this side says nothing of the callee.
         Error::Rejected(Rejection::CircuitBreakerOpen(_)) => Verdict::Ignored,
-        Error::RetryExhausted(exhausted) => verdict(by, Err(exhausted.last())),
-        Error::FallbackExhausted(all) => verdict(by, Err(all.primary())),
-        Error::Operation(error) => by.classify(Err(error)),
+        Error::RetryExhausted(exhausted) => verdict(by, exhausted.last()),
+        Error::FallbackExhausted(all) => verdict(by, all.primary()),
     }
 }
 
-fn rejected<E>(open: crate::CircuitBreakerOpenError) -> Error<E> {
-    Error::Rejected(open.into())
+/// Records how a call went.
+#[inline(always)]
+fn settle<T, E>(permit: &mut Permit<'_>, by: &impl Classify<T, E>, outcome: Result<&T, &Error<E>>) {
+    permit.set_running(false);
+    permit.settle(match outcome {
+        Ok(value) => by.classify(Ok(value)),
+        Err(error) => verdict(by, error),
+    });
 }
 
-/// Polls `op` with the permit marked as running, so that a drop tells a panic from a cancellation.
-async fn watch<F: Future>(permit: &mut Permit<'_>, op: F) -> F::Output {
-    let mut op = pin!(op);
-    poll_fn(|cx| {
-        permit.set_running(true);
-        let poll = op.as_mut().poll(cx);
-        permit.set_running(false);
-        poll
-    })
-    .await
+/// The error of a call that is let through by no breaker; none if it is.
+#[cold]
+fn refused<E>(permit: &mut Permit<'_>) -> Option<Error<E>> {
+    permit.acquire().err().map(|open| Error::Rejected(open.into()))
 }
 
 impl<T, E, C> Policy<T, E> for CircuitBreaker<C>
@@ -57,11 +53,60 @@ where
         F: Fn() -> Fut + Send + Sync,
         Fut: Future<Output = Result<T, Error<E>>> + Send,
     {
-        async move {
-            let mut permit = self.core.try_acquire().map_err(rejected)?;
-            let outcome = watch(&mut permit, op()).await;
-            permit.record(verdict(&self.chosen.classify, outcome.as_ref()));
-            outcome
+        Guarded { breaker: self, permit: None, attempt: Attempt::new(op) }
+    }
+}
+
+pin_project! {
+    /// A call through a breaker. By hand, so that it stays small and its outcome is never copied.
+    struct Guarded<'a, C, F, Fut> {
+        breaker: &'a CircuitBreaker<C>,
+        // Asked for by the first poll. Dropped before the operation's own future is.
+        permit: Option<Permit<'a>>,
+        #[pin]
+        attempt: Attempt<F, Fut>,
+    }
+}
+
+impl<T, E, C, F, Fut> Future for Guarded<'_, C, F, Fut>
+where
+    C: Classify<T, E>,
+    F: Fn() -> Fut,
+    Fut: Future<Output = Result<T, Error<E>>>,
+{
+    type Output = Result<T, Error<E>>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let permit = match this.permit {
+            Some(permit) => permit,
+            none => {
+                let permit = none.insert(this.breaker.core.ask());
+                if !permit.is_free() {
+                    if let Some(error) = refused(permit) {
+                        return Poll::Ready(Err(error));
+                    }
+                }
+                permit
+            }
+        };
+        let classify = &this.breaker.chosen.classify;
+        permit.set_running(true);
+        match this.attempt.poll(cx) {
+            // By arms: a value is not to be copied through memory only since some error might be.
+            Poll::Ready(Ok(value)) => {
+                settle::<T, E>(permit, classify, Ok(&value));
+                Poll::Ready(Ok(value))
+            }
+            Poll::Ready(Err(error)) => {
+                settle(permit, classify, Err(&error));
+                Poll::Ready(Err(error))
+            }
+            Poll::Pending => {
+                permit.set_running(false);
+                Poll::Pending
+            }
         }
     }
 }
@@ -71,11 +116,22 @@ impl<T, E: 'static, C: Classify<T, E>> BlockingPolicy<T, E> for CircuitBreaker<C
     where
         F: Fn() -> Result<T, Error<E>>,
     {
-        let mut permit = self.core.try_acquire().map_err(rejected)?;
+        let mut permit = self.core.ask();
+        if !permit.is_free() {
+            if let Some(error) = refused(&mut permit) {
+                return Err(error);
+            }
+        }
         permit.set_running(true);
-        let outcome = op();
-        permit.set_running(false);
-        permit.record(verdict(&self.chosen.classify, outcome.as_ref()));
-        outcome
+        match op() {
+            Ok(value) => {
+                settle(&mut permit, &self.chosen.classify, Ok(&value));
+                Ok(value)
+            }
+            Err(error) => {
+                settle(&mut permit, &self.chosen.classify, Err(&error));
+                Err(error)
+            }
+        }
     }
 }

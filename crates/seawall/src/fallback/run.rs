@@ -5,10 +5,16 @@ use super::{
     entries::{Answer, AnswerBlocking, Count, Tries},
 };
 use crate::{
+    attempt::Attempt,
     error::{Error, FallbackExhaustedError},
     event::{self, Event},
     policy::{BlockingPolicy, Policy},
     setting::Name,
+};
+use pin_project_lite::pin_project;
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
 };
 
 impl<L> FallbackChain<L> {
@@ -54,12 +60,56 @@ where
         F: Fn() -> Fut + Send + Sync,
         Fut: Future<Output = Result<T, Error<E>>> + Send,
     {
-        async move {
-            match op().await {
-                Ok(value) => Ok(value),
-                // Boxed, so that the hot future stays small.
-                Err(primary) => Box::pin(self.answer(primary)).await,
+        Covered {
+            answer: move |primary| Box::pin(self.answer(primary)),
+            phase: Phase::Calling { attempt: Attempt::new(op) },
+        }
+    }
+}
+
+pin_project! {
+    /// A call with fallbacks. By hand, so that it stays small; the chain's own work is boxed.
+    struct Covered<F, Fut, S, A> {
+        answer: S,
+        #[pin]
+        phase: Phase<F, Fut, A>,
+    }
+}
+
+pin_project! {
+    #[project = PhaseProjection]
+    enum Phase<F, Fut, A> {
+        Calling { #[pin] attempt: Attempt<F, Fut> },
+        Answering { answer: Pin<Box<A>> },
+    }
+}
+
+impl<T, E, F, Fut, S, A> Future for Covered<F, Fut, S, A>
+where
+    F: Fn() -> Fut,
+    Fut: Future<Output = Result<T, Error<E>>>,
+    S: Fn(Error<E>) -> Pin<Box<A>>,
+    A: Future<Output = Result<T, Error<E>>>,
+{
+    type Output = Result<T, Error<E>>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if let PhaseProjection::Calling { attempt } = this.phase.as_mut().project() {
+            match attempt.poll(cx) {
+                Poll::Ready(Ok(value)) => return Poll::Ready(Ok(value)),
+                Poll::Ready(Err(primary)) => {
+                    let answer = (this.answer)(primary);
+                    this.phase.set(Phase::Answering { answer });
+                }
+                Poll::Pending => return Poll::Pending,
             }
+        }
+        match this.phase.project() {
+            PhaseProjection::Answering { answer } => answer.as_mut().poll(cx),
+            // Either it returned above, or it is answering now.
+            PhaseProjection::Calling { .. } => Poll::Pending,
         }
     }
 }

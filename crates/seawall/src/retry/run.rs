@@ -13,26 +13,11 @@ use crate::{
 };
 use std::{collections::VecDeque, time::Duration};
 
-/// What an outcome means to a retry: the classifier reads the operation's, we read the policies'.
-fn verdict<T, E>(
-    settings: &Settings,
-    by: &impl Classify<T, E>,
-    outcome: Result<&T, &Error<E>>,
-) -> Verdict {
-    match outcome {
-        Ok(value) => by.classify(Ok(value)),
-        Err(Error::Operation(error)) => by.classify(Err(error)),
-        Err(error) => verdict_on_policies(settings, by, error),
-    }
-}
-
+/// What an error means to a retry: the classifier reads the operation's, we read the policies'.
 #[cold]
-fn verdict_on_policies<T, E>(
-    settings: &Settings,
-    by: &impl Classify<T, E>,
-    error: &Error<E>,
-) -> Verdict {
+fn verdict<T, E>(settings: &Settings, by: &impl Classify<T, E>, error: &Error<E>) -> Verdict {
     match error {
+        Error::Operation(error) => by.classify(Err(error)),
         Error::Rejected(Rejection::CircuitBreakerOpen(open)) if settings.retry_on_open => {
             Verdict::Transient { retry_after: open.retry_after() }
         }
@@ -40,8 +25,7 @@ fn verdict_on_policies<T, E>(
         Error::Rejected(Rejection::TimedOut { .. } | Rejection::Injected) => Verdict::TRANSIENT,
         Error::RetryExhausted(_) if settings.retry_on_exhausted => Verdict::TRANSIENT,
         Error::RetryExhausted(_) => Verdict::Permanent,
-        Error::FallbackExhausted(all) => verdict(settings, by, Err(all.primary())),
-        Error::Operation(error) => by.classify(Err(error)),
+        Error::FallbackExhausted(all) => verdict(settings, by, all.primary()),
     }
 }
 
@@ -58,9 +42,13 @@ trait Source<T, E>: Send + Sync {
         self.policy().settings.total_timeout.map(|_| Moment::now())
     }
 
-    fn verdict(&self, outcome: &Result<T, Error<E>>) -> Verdict {
-        let policy = self.policy();
-        verdict(&policy.settings, &policy.chosen.classify, outcome.as_ref())
+    #[inline]
+    fn verdict(&self, outcome: Result<&T, &Error<E>>) -> Verdict {
+        let RetryPolicy { settings, chosen } = self.policy();
+        match outcome {
+            Ok(value) => chosen.classify.classify(Ok(value)),
+            Err(error) => verdict(settings, &chosen.classify, error),
+        }
     }
 
     fn first_success(&self) {
@@ -106,6 +94,29 @@ where
 
     fn listener(&self) -> &impl OnRetry<E> {
         &self.listener
+    }
+}
+
+/// A source that can wait in async code.
+trait Waiting<T, E>: Source<T, E> {
+    fn sleeper(&self) -> &impl Sleeper;
+}
+
+#[cfg(feature = "tokio")]
+impl<T, E, C: Classify<T, E>> Waiting<T, E> for RetryPolicy<C> {
+    fn sleeper(&self) -> &impl Sleeper {
+        &super::DefaultSleeper
+    }
+}
+
+impl<T, E, C, L, S> Waiting<T, E> for RetryExecutor<C, L, S>
+where
+    C: Classify<T, E>,
+    L: OnRetry<E>,
+    S: Sleeper,
+{
+    fn sleeper(&self) -> &impl Sleeper {
+        &self.sleeper
     }
 }
 
@@ -166,35 +177,44 @@ impl<'a, T, E: 'static, R: Source<T, E>> Call<'a, T, E, R> {
 
 /// The async driver. The first attempt runs in place; what follows a failure is boxed, so that the
 /// hot future stays small.
-fn drive<'a, T, E, R, S, F, Fut>(
+fn drive<'a, T, E, R, F, Fut>(
     source: &'a R,
-    sleeper: &'a S,
     op: F,
-) -> impl Future<Output = Result<T, Error<E>>> + Send + use<'a, T, E, R, S, F, Fut>
+) -> impl Future<Output = Result<T, Error<E>>> + Send + use<'a, T, E, R, F, Fut>
 where
     T: Send,
     E: Send + 'static,
-    R: Source<T, E>,
-    S: Sleeper,
+    R: Waiting<T, E>,
     F: Fn() -> Fut + Send + Sync,
     Fut: Future<Output = Result<T, Error<E>>> + Send,
 {
     async move {
-        let started = source.started();
-        let outcome = op().await;
-        let verdict = source.verdict(&outcome);
-        if verdict == Verdict::Success {
-            source.first_success();
-            return outcome;
-        }
-        Box::pin(again(source, sleeper, &op, started, (outcome, verdict))).await
+        // A scope of its own: what is borrowed in it is not kept over the await behind it.
+        let more = {
+            let started = source.started();
+            // By arms: a value is not to be copied through memory only since some error might be.
+            let outcome = match op().await {
+                Ok(value) => match source.verdict(Ok(&value)) {
+                    Verdict::Success => {
+                        source.first_success();
+                        return Ok(value);
+                    }
+                    verdict => (Ok(value), verdict),
+                },
+                Err(error) => {
+                    let verdict = source.verdict(Err(&error));
+                    (Err(error), verdict)
+                }
+            };
+            Box::pin(again(source, &op, started, outcome))
+        };
+        more.await
     }
 }
 
 #[cold]
-async fn again<T, E, R, S, F, Fut>(
+async fn again<T, E, R, F, Fut>(
     source: &R,
-    sleeper: &S,
     op: &F,
     started: Option<Moment>,
     (mut outcome, mut verdict): (Result<T, Error<E>>, Verdict),
@@ -202,8 +222,7 @@ async fn again<T, E, R, S, F, Fut>(
 where
     T: Send,
     E: Send + 'static,
-    R: Source<T, E>,
-    S: Sleeper,
+    R: Waiting<T, E>,
     F: Fn() -> Fut + Send + Sync,
     Fut: Future<Output = Result<T, Error<E>>> + Send,
 {
@@ -211,10 +230,10 @@ where
     loop {
         match call.settle(outcome, verdict) {
             Step::Return(outcome) => return outcome,
-            Step::Wait(delay) => wait(sleeper, delay, call.attempts.made()).await,
+            Step::Wait(delay) => wait(source.sleeper(), delay, call.attempts.made()).await,
         }
         outcome = op().await;
-        verdict = source.verdict(&outcome);
+        verdict = source.verdict(outcome.as_ref());
     }
 }
 
@@ -226,13 +245,20 @@ where
     F: Fn() -> Result<T, Error<E>>,
 {
     let started = source.started();
-    let outcome = op();
-    let verdict = source.verdict(&outcome);
-    if verdict == Verdict::Success {
-        source.first_success();
-        return outcome;
-    }
-    again_blocking(source, op, started, (outcome, verdict))
+    let outcome = match op() {
+        Ok(value) => match source.verdict(Ok(&value)) {
+            Verdict::Success => {
+                source.first_success();
+                return Ok(value);
+            }
+            verdict => (Ok(value), verdict),
+        },
+        Err(error) => {
+            let verdict = source.verdict(Err(&error));
+            (Err(error), verdict)
+        }
+    };
+    again_blocking(source, op, started, outcome)
 }
 
 #[cold]
@@ -254,7 +280,7 @@ where
             Step::Wait(delay) => source.extras().sleep_blocking(delay),
         }
         outcome = op();
-        verdict = source.verdict(&outcome);
+        verdict = source.verdict(outcome.as_ref());
     }
 }
 
@@ -279,7 +305,7 @@ where
         F: Fn() -> Fut + Send + Sync,
         Fut: Future<Output = Result<T, Error<E>>> + Send,
     {
-        drive(self, &super::DefaultSleeper, op)
+        drive(self, op)
     }
 }
 
@@ -305,7 +331,7 @@ where
         F: Fn() -> Fut + Send + Sync,
         Fut: Future<Output = Result<T, Error<E>>> + Send,
     {
-        drive(self, &self.sleeper, op)
+        drive(self, op)
     }
 }
 

@@ -2,10 +2,17 @@
 
 use super::Timeout;
 use crate::{
+    attempt::Attempt,
     error::{Error, Rejection},
     event::{self, Event},
     policy::Policy,
-    time,
+    time::Timer,
+};
+use pin_project_lite::pin_project;
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
 };
 
 impl<T: Send, E: Send + 'static> Policy<T, E> for Timeout {
@@ -14,15 +21,48 @@ impl<T: Send, E: Send + 'static> Policy<T, E> for Timeout {
         F: Fn() -> Fut + Send + Sync,
         Fut: Future<Output = Result<T, Error<E>>> + Send,
     {
-        let limit = self.limit;
-        async move {
-            match time::within(limit, op()).await {
-                Some(outcome) => outcome,
-                None => {
-                    event::tell(&Event::TimedOut { limit }, &[]);
-                    Err(Error::Rejected(Rejection::TimedOut { limit }))
-                }
+        Limited { limit: self.limit, attempt: Attempt::new(op), timer: Timer::Unarmed }
+    }
+}
+
+pin_project! {
+    /// A call under a limit.
+    struct Limited<F, Fut> {
+        limit: Duration,
+        #[pin]
+        attempt: Attempt<F, Fut>,
+        #[pin]
+        timer: Timer,
+    }
+}
+
+impl<T, E, F, Fut> Future for Limited<F, Fut>
+where
+    F: Fn() -> Fut,
+    Fut: Future<Output = Result<T, Error<E>>>,
+{
+    type Output = Result<T, Error<E>>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let limit = *this.limit;
+        if let Poll::Ready(outcome) = this.attempt.as_mut().poll(cx) {
+            return Poll::Ready(outcome);
+        }
+        match this.timer.poll(limit, cx) {
+            Poll::Ready(()) => {
+                // Before the caller hears of it: nothing of the operation lives on.
+                this.attempt.end();
+                Poll::Ready(Err(timed_out(limit)))
             }
+            Poll::Pending => Poll::Pending,
         }
     }
+}
+
+#[cold]
+fn timed_out<E>(limit: Duration) -> Error<E> {
+    event::tell(&Event::TimedOut { limit }, &[]);
+    Error::Rejected(Rejection::TimedOut { limit })
 }
