@@ -313,3 +313,21 @@ impl<C> Describe for CircuitBreaker<C> {
 }
 
 inherent_ways_to_run!([] run call run_blocking call_blocking, impl [C] CircuitBreaker<C>);
+
+#[cfg(feature = "serde")]
+mod words {
+    use super::{CircuitState, TransitionCause};
+    use serde::{Serialize, Serializer};
+
+    impl Serialize for CircuitState {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.serialize_str(self.as_str())
+        }
+    }
+
+    impl Serialize for TransitionCause {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.serialize_str(self.as_str())
+        }
+    }
+}

@@ -206,12 +206,12 @@ fn flatten_gives_the_callers_own_error_type_through_every_wrapping() {
     let breaker = CircuitBreaker::builder().failure_threshold(1).build();
     let chain = FallbackChain::new().call(|| Err::<(), _>(Own::Operation(2)));
     let stack = Pipeline::new((chain, retry, &breaker));
-    let run = || stack.run_blocking(|| Err(Own::Operation(1))).map_err(Error::flatten);
+    let run = || stack.run_blocking(|| Err::<(), _>(Own::Operation(1))).map_err(Error::flatten);
     assert!(matches!(run(), Err(Own::Refused(Rejection::CircuitBreakerOpen(_)))), "opened midway");
     breaker.close();
     let lone = RetryPolicy::builder().max_attempts(1).build();
     let stack = Pipeline::new((chain, lone, &breaker));
-    let failed = stack.run_blocking(|| Err(Own::Operation(1))).map_err(Error::flatten);
+    let failed = stack.run_blocking(|| Err::<(), _>(Own::Operation(1))).map_err(Error::flatten);
     assert_eq!(failed, Err(Own::Operation(1)));
 }
 
