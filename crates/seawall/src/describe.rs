@@ -77,12 +77,12 @@ impl Layer {
     }
 }
 
-/// The short form: `retry(3)`, or `breaker "payments" (5, 60s)` where it has a name.
+/// The short form: `retry(3)`, or `breaker "payments"(5, 60s)` where it has a name.
 impl fmt::Display for Layer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.kind)?;
         if let Some(name) = &self.name {
-            write!(f, " {name:?} ")?;
+            write!(f, " {name:?}")?;
         }
         if self.gist.is_empty() {
             return Ok(());

@@ -121,7 +121,8 @@ pub enum Event<'a> {
 ///
 /// Called outside every lock, in the thread of the call; it may use the policies itself. Each call
 /// is caught if it panics: neither the protected call nor another observer is harmed by it.
-/// Closures over `&Event` are observers.
+/// Closures over `&Event` are observers. Called in the task of the call, an observer finds what that
+/// task carries (a span, a task-local) and so can tell which call an event belongs to.
 ///
 /// ```
 /// use seawall::{CircuitBreaker, Event};

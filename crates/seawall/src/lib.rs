@@ -28,6 +28,9 @@ pub mod retry;
 #[cfg(feature = "tokio")]
 pub mod timeout;
 
+#[cfg(all(feature = "testing", feature = "tokio", feature = "tracing"))]
+pub mod guide;
+
 pub use breaker::{CircuitBreaker, CircuitState, Permit};
 pub use describe::{Describe, Layer};
 pub use erased::{BoxFuture, DynBlockingPolicy, DynPolicy};

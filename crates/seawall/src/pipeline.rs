@@ -25,7 +25,7 @@ use std::{fmt, sync::Arc};
 ///     .retry(RetryPolicy::builder().base_delay(Duration::ZERO).build())
 ///     .build();
 ///
-/// assert_eq!(pipeline.to_string(), "fallback(1) > breaker(5, 60s) > retry(3)");
+/// assert_eq!(pipeline.to_string(), "fallback > breaker(5, 60s) > retry(3)");
 /// assert_eq!(pipeline.run_blocking(|| Err::<&str, _>("down")), Ok("cached"));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl<P: Describe> Pipeline<P> {
     /// let upside_down = Pipeline::new((RetryPolicy::new(), FallbackChain::new().value(0)));
     /// let findings = upside_down.lint();
     /// assert_eq!(findings[0].rule(), "fallback-inside-retry");
-    /// assert!(findings[0].to_string().starts_with("retry(3) > fallback(1): "));
+    /// assert!(findings[0].to_string().starts_with("retry(3) > fallback: "));
     /// ```
     pub fn lint(&self) -> Vec<Finding> {
         lint::check(&self.layers())
@@ -95,7 +95,7 @@ impl<P> Pipeline<P> {
     }
 }
 
-/// The stack in order, outermost first: `fallback(1) > breaker(5, 60s) > retry(3)`.
+/// The stack in order, outermost first: `fallback > breaker(5, 60s) > retry(3)`.
 impl<P: Describe> fmt::Display for Pipeline<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (n, layer) in self.layers().iter().enumerate() {

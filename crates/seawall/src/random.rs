@@ -30,7 +30,7 @@ impl Random {
             return Self(seed);
         }
         // A thread that is being torn down has no stream any more; any seed will do.
-        Self(STREAM.try_with(|stream| step_cell(stream)).unwrap_or(0))
+        Self(STREAM.try_with(step_cell).unwrap_or(0))
     }
 
     /// The next number.

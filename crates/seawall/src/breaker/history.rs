@@ -2,13 +2,12 @@
 //!
 //! Nothing in here is touched while the breaker is healthy.
 
-use super::{CircuitState, Transition, TransitionCause, word::Word};
+use super::{CircuitState, Transition};
 use crate::{
     event::{self, Event, Observe},
     setting::Name,
     slots::Tally,
     sync::{self, RwLock},
-    time::Tick,
 };
 use std::{
     collections::BTreeMap,
@@ -113,11 +112,10 @@ impl History {
 
     /// Takes note of the transition from one word to the next, and tells all whose turn it is.
     #[cold]
-    pub(crate) fn moved(&self, (from, to): (Word, Word), cause: TransitionCause, at: Tick) {
-        let transition = Transition { from: from.state(), to: to.state(), cause, at };
+    pub(crate) fn moved(&self, generation: u64, transition: Transition) {
         let told = self.told();
         let mut feed = lock(&told.feed);
-        feed.add(to.generation(), transition);
+        feed.add(generation, transition);
         if feed.delivering {
             return;
         }
@@ -169,10 +167,12 @@ impl fmt::Debug for History {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{breaker::TransitionCause, time::Tick};
 
     fn transition(to: CircuitState) -> Transition {
         let cause = TransitionCause::Manual;
-        Transition { from: CircuitState::Closed, to, cause, at: Tick::from_millis(0) }
+        let at = Tick::from_millis(0);
+        Transition { from: CircuitState::Closed, to, cause, at, open_for: None }
     }
 
     #[test]

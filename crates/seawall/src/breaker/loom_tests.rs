@@ -1,1 +1,140 @@
+//! The word's swaps, in every schedule of a few threads. Run by `ci/loom`.
 
+use super::{
+    CircuitState,
+    permit::Core,
+    window::Window,
+    word::{Input, Rules},
+};
+use crate::verdict::Verdict;
+use loom::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    thread,
+};
+
+/// Opens on the second failure in a row, probes at once, one at a time.
+const RULES: Rules = Rules {
+    threshold: 2,
+    recovery: 0,
+    growth: 1.0,
+    longest: 0,
+    jitter: 0.0,
+    probes: 1,
+    successes: 1,
+    lease: 3_600_000,
+    bound: 0,
+};
+
+fn core(rules: Rules) -> Core {
+    Core::new(rules.bounded(), Window::Nothing, None, None)
+}
+
+fn open(rules: Rules) -> Core {
+    let core = core(rules);
+    for _ in 0..rules.threshold {
+        core.ask().record(Verdict::TRANSIENT);
+    }
+    assert_eq!(core.word().state(), CircuitState::Open);
+    core
+}
+
+/// A permit as `try_acquire` gives it.
+fn acquire(core: &Core) -> Option<super::Permit<'_>> {
+    let mut permit = core.ask();
+    if !permit.is_free() {
+        permit.acquire().ok()?;
+    }
+    Some(permit)
+}
+
+/// Law 2, with every way a probe can end.
+#[test]
+fn no_schedule_lets_more_probes_in_than_there_are_slots() {
+    for ends in [[Some(Verdict::Success), None], [Some(Verdict::TRANSIENT), None], [None, None]] {
+        loom::model(move || {
+            let shared = Arc::new((open(RULES), AtomicUsize::new(0)));
+            let threads: Vec<_> = ends
+                .into_iter()
+                .map(|end| {
+                    let shared = Arc::clone(&shared);
+                    thread::spawn(move || {
+                        let (core, inside) = &*shared;
+                        let Some(permit) = acquire(core) else { return };
+                        if permit.is_probe() {
+                            assert_eq!(inside.fetch_add(1, SeqCst), 0, "a stampede");
+                            inside.fetch_sub(1, SeqCst);
+                        }
+                        match end {
+                            Some(verdict) => permit.record(verdict),
+                            None => drop(permit),
+                        }
+                    })
+                })
+                .collect();
+            threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
+            // Law 1: whatever happened, the next caller is let in.
+            assert!(acquire(&shared.0).is_some(), "wedged: {:?}", shared.0.word());
+        });
+    }
+}
+
+/// Law 3: a success that races the trip comes before it or is stale; it never closes the breaker.
+#[test]
+fn no_schedule_lets_a_late_success_undo_the_trip() {
+    loom::model(|| {
+        let core = Arc::new(core(Rules { threshold: 1, ..RULES }));
+        let late = {
+            let core = Arc::clone(&core);
+            thread::spawn(move || {
+                let permit = core.ask();
+                if permit.is_free() {
+                    permit.record(Verdict::Success);
+                }
+            })
+        };
+        core.ask().record(Verdict::TRANSIENT);
+        late.join().expect("no panic");
+        assert_eq!(core.word().state(), CircuitState::Open);
+    });
+}
+
+/// Two failures at once meet a threshold of two: no update is lost.
+#[test]
+fn no_schedule_loses_a_failure() {
+    loom::model(|| {
+        let core = Arc::new(core(RULES));
+        let other = {
+            let core = Arc::clone(&core);
+            thread::spawn(move || core.ask().record(Verdict::TRANSIENT))
+        };
+        core.ask().record(Verdict::TRANSIENT);
+        other.join().expect("no panic");
+        assert_eq!(core.word().state(), CircuitState::Open);
+    });
+}
+
+/// Law 3: a probe's outcome that races a reset by hand changes nothing after it.
+#[test]
+fn no_schedule_lets_a_probe_outlive_a_reset() {
+    loom::model(|| {
+        let core = Arc::new(open(RULES));
+        let probe = {
+            let core = Arc::clone(&core);
+            thread::spawn(move || {
+                if let Some(permit) = acquire(&core) {
+                    permit.record(Verdict::TRANSIENT);
+                }
+            })
+        };
+        core.by_hand(Input::Reset);
+        probe.join().expect("no panic");
+        // Either the probe ended before the reset, or it was a call of the reset breaker, whose first
+        // failure is one short of the threshold, or it is stale.
+        let word = core.word();
+        assert_eq!(word.state(), CircuitState::Closed);
+        assert!(word.failures() <= 1);
+    });
+}

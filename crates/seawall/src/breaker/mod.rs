@@ -76,6 +76,7 @@ use crate::{
     event::Observe,
     policy::inherent_ways_to_run,
     setting::Name,
+    sync::const_unless_loom,
     time::Tick,
     verdict::AnyError,
 };
@@ -143,6 +144,8 @@ pub struct Transition {
     pub cause: TransitionCause,
     /// When, by the breaker's clock.
     pub at: Tick,
+    /// How long it rejects calls, where it has opened.
+    pub open_for: Option<Duration>,
 }
 
 /// Why a breaker changed its state.
@@ -202,11 +205,12 @@ pub enum Mode {
     DryRun,
 }
 
-#[cfg(not(seawall_loom))]
 impl CircuitBreaker {
-    /// The defaults.
-    pub const fn new() -> Self {
-        Self::builder().build()
+    const_unless_loom! {
+        /// The defaults.
+        pub const fn new() -> Self {
+            Self::builder().build()
+        }
     }
 
     /// Starts from the defaults.
@@ -215,7 +219,6 @@ impl CircuitBreaker {
     }
 }
 
-#[cfg(not(seawall_loom))]
 impl Default for CircuitBreaker {
     fn default() -> Self {
         Self::new()

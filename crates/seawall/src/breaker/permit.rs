@@ -1,7 +1,7 @@
 //! DRIVE: the swap around the decision, and leave to make one call.
 
 use super::{
-    CircuitState, Mode,
+    CircuitState, Mode, Transition, TransitionCause,
     history::History,
     window::{Outcome, Window},
     word::{Answer, Input, Rules, Step, Word},
@@ -72,10 +72,7 @@ impl Core {
     /// than all the rest of a healthy call.
     #[inline(always)]
     pub(crate) fn ask(&self) -> Permit<'_> {
-        let started = match self.slow_call {
-            Some(_) => Some(Moment::now()),
-            None => None,
-        };
+        let started = self.slow_call.map(|_| Moment::now());
         Permit { core: self, seen: self.word(), started, kind: Kind::Call, phase: Phase::Held }
     }
 
@@ -171,13 +168,31 @@ impl Core {
             ) {
                 Ok(_) => {
                     if let Some(cause) = step.cause {
-                        self.history.moved((word, step.word), cause, now);
+                        self.tell_of_move(word, step.word, cause, now);
                     }
                     return step;
                 }
                 Err(seen) => word = Word(seen),
             }
         }
+    }
+}
+
+impl Core {
+    #[cold]
+    fn tell_of_move(&self, from: Word, to: Word, cause: TransitionCause, at: Tick) {
+        let open_for = match to.state() {
+            CircuitState::Open => self.rules.open_for(to, at).or(Some(0)),
+            _ => None,
+        };
+        let transition = Transition {
+            from: from.state(),
+            to: to.state(),
+            cause,
+            at,
+            open_for: open_for.map(Duration::from_millis),
+        };
+        self.history.moved(to.generation(), transition);
     }
 }
 

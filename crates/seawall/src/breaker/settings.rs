@@ -19,6 +19,15 @@ use std::time::Duration;
 ///
 /// A hook (`expected_exception`, `ignore`) may be a closure that captures. One that is followed by
 /// another hook must be `Copy`: put the one that captures last.
+///
+/// A setting that makes no sense fails the build where the breaker is a constant or static:
+///
+/// ```compile_fail
+/// use seawall::CircuitBreaker;
+///
+/// static NEVER: CircuitBreaker = CircuitBreaker::builder().failure_rate(f64::NAN).over_calls(9).build();
+/// # fn main() { let _ = &NEVER; }
+/// ```
 #[derive(Debug, Clone, Copy)]
 #[must_use = "call `build` to get the breaker"]
 pub struct CircuitBreakerBuilder<C = AnyError> {

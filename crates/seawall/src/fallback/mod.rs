@@ -169,7 +169,7 @@ impl<L: entries::Count> Describe for FallbackChain<L> {
         layers.push(
             Layer::new("fallback", facts)
                 .named(self.name.map(Name::literal))
-                .gist("entries", count),
+                .setting("entries", count),
         );
     }
 }

@@ -223,7 +223,35 @@ inherent_ways_to_run!([] run_blocking call_blocking, impl [C] RetryPolicy<C>);
 ///
 /// A hook (`when`, `when_result`, `retry_after`) may be a closure that captures. Hooks that are
 /// followed by another hook must be `Copy`: put the one that captures last, or write a
-/// [`Classify`].
+/// [`Classify`](crate::Classify).
+///
+/// A setting that makes no sense fails the build where the policy is a constant:
+///
+/// ```compile_fail
+/// use seawall::RetryPolicy;
+///
+/// const NEVER: RetryPolicy = RetryPolicy::builder().max_attempts(0).build();
+/// # fn main() { let _ = NEVER; }
+/// ```
+///
+/// A `static` with a predicate names the function's type; an alias keeps that readable:
+///
+/// ```
+/// use seawall::{RetryPolicy, When};
+///
+/// #[derive(Debug)]
+/// enum ApiError { Busy, NotFound }
+///
+/// impl ApiError {
+///     fn is_busy(&self) -> bool { matches!(self, ApiError::Busy) }
+/// }
+///
+/// type Predicate = fn(&ApiError) -> bool;
+///
+/// static RETRY: RetryPolicy<When<Predicate>> =
+///     RetryPolicy::builder().when(ApiError::is_busy as Predicate).build();
+/// assert!(RETRY.run_blocking(|| Err::<(), _>(ApiError::NotFound)).is_err());
+/// ```
 #[derive(Debug, Clone, Copy)]
 #[must_use = "call `build` to get the policy"]
 pub struct RetryPolicyBuilder<C = AnyError> {

@@ -23,9 +23,9 @@ use std::{fmt, time::Duration};
 impl Serialize for BackoffStrategy {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Custom(_) => {
-                Err(ser::Error::custom("`backoff_strategy` is a function, which cannot be serialised"))
-            }
+            Self::Custom(_) => Err(ser::Error::custom(
+                "`backoff_strategy` is a function, which cannot be serialised",
+            )),
             word => serializer.serialize_str(word.as_str()),
         }
     }

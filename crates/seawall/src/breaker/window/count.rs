@@ -152,3 +152,75 @@ fn get(word: &AtomicU64) -> u64 {
 fn set(word: &AtomicU64, value: u64) {
     word.store(value, Ordering::Relaxed);
 }
+
+#[cfg(all(test, seawall_loom))]
+mod loom_tests {
+    use super::*;
+    use loom::{sync::Arc, thread};
+
+    const RATES: Rates = Rates { minimum_calls: 2, failure_rate: Some(1.0), slow_call_rate: None };
+
+    fn window(calls: u32, before: &[Outcome]) -> Arc<CountWindow> {
+        let window = CountWindow::new(calls, RATES);
+        // At least once, so that the ring is made outside the model's threads.
+        for outcome in before {
+            let _ = window.record(1, *outcome);
+        }
+        Arc::new(window)
+    }
+
+    /// Conservation: what is recorded is in the window, once.
+    #[test]
+    fn no_schedule_loses_or_doubles_an_outcome() {
+        loom::model(|| {
+            let window = window(4, &[Outcome::Success]);
+            let other = {
+                let window = Arc::clone(&window);
+                thread::spawn(move || {
+                    let _ = window.record(1, Outcome::Failure);
+                })
+            };
+            window.record(1, Outcome::SlowFailure);
+            other.join().expect("no panic");
+            let reading = window.reading(1);
+            assert_eq!(reading, Reading { calls: 3, failures: 2, slow: 1 });
+        });
+    }
+
+    /// A success that finds the window quiet writes nothing; a failure beside it is still counted.
+    #[test]
+    fn no_schedule_lets_a_quiet_success_hide_a_failure() {
+        loom::model(|| {
+            let window = window(2, &[Outcome::Success, Outcome::Success]);
+            assert!(window.is_quiet(1));
+            let other = {
+                let window = Arc::clone(&window);
+                thread::spawn(move || {
+                    let _ = window.record(1, Outcome::Failure);
+                })
+            };
+            if !window.is_quiet(1) {
+                window.record(1, Outcome::Success);
+            }
+            other.join().expect("no panic");
+            assert_eq!(window.reading(1), Reading { calls: 2, failures: 1, slow: 0 });
+        });
+    }
+
+    /// Law 3: an outcome of an older generation never enters the window of a newer one.
+    #[test]
+    fn no_schedule_lets_an_old_generation_write() {
+        loom::model(|| {
+            let window = window(4, &[Outcome::Success]);
+            let stale = {
+                let window = Arc::clone(&window);
+                thread::spawn(move || {
+                    let _ = window.record(1, Outcome::Failure);
+                })
+            };
+            window.record(2, Outcome::Success);
+            stale.join().expect("no panic");
+            assert_eq!(window.reading(2), Reading { calls: 1, failures: 0, slow: 0 });
+        });
+    }
+}

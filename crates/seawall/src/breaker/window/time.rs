@@ -262,3 +262,75 @@ impl Bucket {
 fn add(count: &AtomicU64, one: u64) {
     count.store(count.load(Ordering::Relaxed) + one, Ordering::Release);
 }
+
+#[cfg(all(test, seawall_loom))]
+mod loom_tests {
+    use super::*;
+    use loom::{sync::Arc, thread};
+
+    const RATES: Rates = Rates { minimum_calls: 2, failure_rate: Some(1.0), slow_call_rate: None };
+    const NOW: Tick = Tick::from_millis(1000);
+
+    /// With the shards of slots 0 and 1 made, so that no thread of the model has to.
+    fn window() -> TimeWindow {
+        let window = TimeWindow::new(10, RATES);
+        let shards = window.shards.get_or_init(|| Box::new(Shards::new()));
+        for slot in [0, 1] {
+            shards.own[slot].get_or_init(Box::default);
+        }
+        window
+    }
+
+    /// Two failures at once meet the minimum: whoever adds up last sees both.
+    #[test]
+    fn no_schedule_loses_a_trip_between_two_shards() {
+        loom::model(|| {
+            let window = Arc::new(window());
+            let other = {
+                let window = Arc::clone(&window);
+                thread::spawn(move || window.record_in(Some(1), 1, NOW, Outcome::Failure))
+            };
+            let here = window.record_in(Some(0), 1, NOW, Outcome::Failure);
+            let there = other.join().expect("no panic");
+            assert!(here.is_some() || there.is_some(), "a lost trip");
+            assert_eq!(window.reading(1, NOW), Reading { calls: 2, failures: 2, slow: 0 });
+        });
+    }
+
+    /// A reader beside a bucket that is turned over sees its old counts, or its new ones, or none.
+    #[test]
+    fn no_schedule_mixes_the_counts_of_two_buckets() {
+        loom::model(|| {
+            let window = Arc::new(window());
+            window.record_in(Some(0), 1, NOW, Outcome::Failure);
+            let later = Tick::from_millis(1100);
+            let writer = {
+                let window = Arc::clone(&window);
+                thread::spawn(move || {
+                    let _ = window.record_in(Some(0), 1, later, Outcome::Success);
+                })
+            };
+            let Reading { calls, failures, .. } = window.reading(1, later);
+            assert_eq!(failures, 0, "the failure is a window ago");
+            assert!(calls <= 1);
+            writer.join().expect("no panic");
+        });
+    }
+
+    /// Law 3: an outcome of an older generation never enters the window of a newer one.
+    #[test]
+    fn no_schedule_lets_an_old_generation_write() {
+        loom::model(|| {
+            let window = Arc::new(window());
+            let newer = {
+                let window = Arc::clone(&window);
+                thread::spawn(move || {
+                    let _ = window.record_in(Some(1), 2, NOW, Outcome::Success);
+                })
+            };
+            window.record_in(Some(0), 1, NOW, Outcome::Failure);
+            newer.join().expect("no panic");
+            assert_eq!(window.reading(2, NOW), Reading { calls: 1, failures: 0, slow: 0 });
+        });
+    }
+}
