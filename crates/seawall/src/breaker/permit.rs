@@ -73,7 +73,7 @@ impl Core {
     #[inline(always)]
     pub(crate) fn ask(&self) -> Permit<'_> {
         let started = self.slow_call.map(|_| Moment::now());
-        Permit { core: self, seen: self.word(), started, kind: Kind::Call, phase: Phase::Held }
+        Permit { core: self, seen: self.word(), started, kind: Kind::Call, settled: false }
     }
 
     fn acquire(&self) -> Result<(Word, Kind), CircuitBreakerOpenError> {
@@ -237,21 +237,11 @@ pub struct Permit<'a> {
     seen: Word,
     started: Option<Moment>,
     kind: Kind,
-    phase: Phase,
+    /// The outcome is known: a drop means nothing any more.
+    settled: bool,
 }
 
-/// What a drop of the permit means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// Nothing runs: the call was given up.
-    Held,
-    /// The operation runs: it is unwinding.
-    Running,
-    /// The outcome is known.
-    Settled,
-}
-
-impl Permit<'_> {
+impl<'a> Permit<'a> {
     /// Tells the breaker how the call went. Transient and permanent both count as failure,
     /// [`Ignored`](Verdict::Ignored) as nothing.
     ///
@@ -277,10 +267,10 @@ impl Permit<'_> {
         Ok(())
     }
 
-    /// Marks the operation as running, or as not: a drop that finds it running is a panic.
+    /// Counts a panic as a failure, from here until [`Running::is_over`].
     #[inline(always)]
-    pub(crate) fn set_running(&mut self, running: bool) {
-        self.phase = if running { Phase::Running } else { Phase::Held };
+    pub(crate) fn running(&mut self) -> Running<'_, 'a> {
+        Running(self)
     }
 
     /// [`record`](Self::record), in place.
@@ -290,7 +280,7 @@ impl Permit<'_> {
         if !(fast && self.core.is_unmoved_by_success(self.seen)) {
             self.settle_change(verdict);
         }
-        self.phase = Phase::Settled;
+        self.settled = true;
     }
 
     #[inline(never)]
@@ -321,13 +311,28 @@ impl Permit<'_> {
 impl Drop for Permit<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        match self.phase {
-            Phase::Settled => {}
-            // A cancelled probe says nothing of the callee: let the next caller probe.
-            Phase::Held => self.abandon(),
-            // Unwinding from the operation: a panic is a failure.
-            Phase::Running => self.settle_change(Verdict::TRANSIENT),
+        // A cancelled probe says nothing of the callee: let the next caller probe.
+        if !self.settled {
+            self.abandon();
         }
+    }
+}
+
+/// Stands while the operation runs. Only unwinding can drop it: whose panic it is, is then known.
+pub(crate) struct Running<'p, 'a>(&'p mut Permit<'a>);
+
+impl Running<'_, '_> {
+    /// The operation came back without a panic.
+    #[inline(always)]
+    pub(crate) fn is_over(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Running<'_, '_> {
+    #[cold]
+    fn drop(&mut self) {
+        self.0.settle(Verdict::TRANSIENT);
     }
 }
 

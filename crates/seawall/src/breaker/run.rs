@@ -29,7 +29,6 @@ fn verdict<T, E>(by: &impl Classify<T, E>, error: &Error<E>) -> Verdict {
 /// Records how a call went.
 #[inline(always)]
 fn settle<T, E>(permit: &mut Permit<'_>, by: &impl Classify<T, E>, outcome: Result<&T, &Error<E>>) {
-    permit.set_running(false);
     permit.settle(match outcome {
         Ok(value) => by.classify(Ok(value)),
         Err(error) => verdict(by, error),
@@ -92,19 +91,21 @@ where
             }
         };
         let classify = &this.breaker.chosen.classify;
-        permit.set_running(true);
+        let running = permit.running();
         match this.attempt.poll(cx) {
             // By arms: a value is not to be copied through memory only since some error might be.
             Poll::Ready(Ok(value)) => {
+                running.is_over();
                 settle::<T, E>(permit, classify, Ok(&value));
                 Poll::Ready(Ok(value))
             }
             Poll::Ready(Err(error)) => {
+                running.is_over();
                 settle(permit, classify, Err(&error));
                 Poll::Ready(Err(error))
             }
             Poll::Pending => {
-                permit.set_running(false);
+                running.is_over();
                 Poll::Pending
             }
         }
@@ -122,13 +123,15 @@ impl<T, E: 'static, C: Classify<T, E>> BlockingPolicy<T, E> for CircuitBreaker<C
                 return Err(error);
             }
         }
-        permit.set_running(true);
+        let running = permit.running();
         match op() {
             Ok(value) => {
+                running.is_over();
                 settle(&mut permit, &self.chosen.classify, Ok(&value));
                 Ok(value)
             }
             Err(error) => {
+                running.is_over();
                 settle(&mut permit, &self.chosen.classify, Err(&error));
                 Err(error)
             }
