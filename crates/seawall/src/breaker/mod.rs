@@ -245,7 +245,7 @@ impl<C> CircuitBreaker<C> {
     pub fn try_acquire(&self) -> Result<Permit<'_>, CircuitBreakerOpenError> {
         let mut permit = self.core.ask();
         if !permit.is_free() {
-            permit.acquire()?;
+            permit.acquire().map_err(|retry_after| self.core.open_error(retry_after))?;
         }
         Ok(permit)
     }

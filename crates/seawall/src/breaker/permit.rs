@@ -76,7 +76,9 @@ impl Core {
         Permit { core: self, seen: self.word(), started, kind: Kind::Call, settled: false }
     }
 
-    fn acquire(&self) -> Result<(Word, Kind), CircuitBreakerOpenError> {
+    /// Leave to go on, or when to come back: in ms, if that is known. The error is made by whoever
+    /// returns it, since handing it up through several calls costs more than all of this.
+    fn acquire(&self) -> Result<(Word, Kind), Option<u32>> {
         let Step { word, answer, .. } = self.step(Input::Acquire);
         let Answer::Reject(wait) = answer else {
             return Ok((word, if word.is_closed() { Kind::Call } else { Kind::Probe }));
@@ -92,7 +94,13 @@ impl Core {
         if dry_run {
             return Ok((word, Kind::Passed));
         }
-        Err(CircuitBreakerOpenError::new(self.history.name().cloned(), ms))
+        Err(ms)
+    }
+
+    /// The error of a call that is not let through.
+    #[inline]
+    pub(crate) fn open_error(&self, retry_after: Option<u32>) -> CircuitBreakerOpenError {
+        CircuitBreakerOpenError::new(self.history.name().cloned(), retry_after)
     }
 
     /// Whether a fast success of a call admitted at `seen` leaves all that can be seen as it is.
@@ -261,8 +269,9 @@ impl<'a> Permit<'a> {
         self.seen.is_closed()
     }
 
-    /// Has the breaker's leave while it is not closed, or says why not.
-    pub(crate) fn acquire(&mut self) -> Result<(), CircuitBreakerOpenError> {
+    /// Has the breaker's leave while it is not closed, or says when to come back.
+    #[cold]
+    pub(crate) fn acquire(&mut self) -> Result<(), Option<u32>> {
         (self.seen, self.kind) = self.core.acquire()?;
         Ok(())
     }

@@ -1,6 +1,9 @@
 //! DRIVE: asks for a permit, calls the operation, records what became of it.
 
-use super::{CircuitBreaker, permit::Permit};
+use super::{
+    CircuitBreaker,
+    permit::{Core, Permit},
+};
 use crate::{
     attempt::Attempt,
     error::{Error, Rejection},
@@ -35,10 +38,8 @@ fn settle<T, E>(permit: &mut Permit<'_>, by: &impl Classify<T, E>, outcome: Resu
     });
 }
 
-/// The error of a call that is let through by no breaker; none if it is.
-#[cold]
-fn refused<E>(permit: &mut Permit<'_>) -> Option<Error<E>> {
-    permit.acquire().err().map(|open| Error::Rejected(open.into()))
+fn refused<E>(core: &Core, retry_after: Option<u32>) -> Error<E> {
+    Error::Rejected(core.open_error(retry_after).into())
 }
 
 impl<T, E, C> Policy<T, E> for CircuitBreaker<C>
@@ -83,8 +84,8 @@ where
             none => {
                 let permit = none.insert(this.breaker.core.ask());
                 if !permit.is_free() {
-                    if let Some(error) = refused(permit) {
-                        return Poll::Ready(Err(error));
+                    if let Err(retry_after) = permit.acquire() {
+                        return Poll::Ready(Err(refused(&this.breaker.core, retry_after)));
                     }
                 }
                 permit
@@ -119,8 +120,8 @@ impl<T, E: 'static, C: Classify<T, E>> BlockingPolicy<T, E> for CircuitBreaker<C
     {
         let mut permit = self.core.ask();
         if !permit.is_free() {
-            if let Some(error) = refused(&mut permit) {
-                return Err(error);
+            if let Err(retry_after) = permit.acquire() {
+                return Err(refused(&self.core, retry_after));
             }
         }
         let running = permit.running();

@@ -25,17 +25,19 @@ pub(crate) struct CountWindow {
 struct Ring {
     /// generation 28 | quiet 1 | locked 1
     head: AtomicU64,
-    // What follows is written by the holder of the lock only.
-    next: AtomicU64,
-    filled: AtomicU64,
-    failures: AtomicU64,
-    slow: AtomicU64,
+    // What follows is written by the holder of the lock only, and two to a word: the next locked
+    // instruction waits for every store before it.
+    /// outcomes in the ring 32 | where the next one goes 32
+    place: AtomicU64,
+    /// slow calls in the ring 32 | failures 32
+    bad: AtomicU64,
     /// 32 outcomes a word: failed in the even bits, slow in the odd ones.
     outcomes: Box<[AtomicU64]>,
 }
 
 const LOCKED: u64 = 1;
 const QUIET: u64 = 2;
+const HALF: u64 = u32::MAX as u64;
 
 impl CountWindow {
     const_unless_loom! {
@@ -68,10 +70,8 @@ impl Ring {
         let words = calls.div_ceil(32);
         Self {
             head: AtomicU64::new(0),
-            next: AtomicU64::new(0),
-            filled: AtomicU64::new(0),
-            failures: AtomicU64::new(0),
-            slow: AtomicU64::new(0),
+            place: AtomicU64::new(0),
+            bad: AtomicU64::new(0),
             outcomes: (0..words).map(|_| AtomicU64::new(0)).collect(),
         }
     }
@@ -79,39 +79,32 @@ impl Ring {
     /// What the ring holds with this outcome; none if it is of an older generation than the ring.
     fn record(&self, generation: u64, outcome: Outcome, calls: u64) -> Option<Reading> {
         let head = self.lock(generation)?;
-        let (mut next, mut filled) = (get(&self.next), get(&self.filled));
-        let (mut failures, mut slow) = (get(&self.failures), get(&self.slow));
-        if head >> 2 != generation {
-            (next, filled, failures, slow) = (0, 0, 0, 0);
-        }
+        let fresh = head >> 2 != generation;
+        let (place, mut bad) = if fresh { (0, 0) } else { (get(&self.place), get(&self.bad)) };
+        let (mut filled, next) = (place >> 32, place & HALF);
         let word = &self.outcomes[usize::try_from(next / 32).unwrap_or_default()];
         let (bits, at) = (get(word), next % 32 * 2);
         if filled == calls {
-            failures -= bits >> at & 1;
-            slow -= bits >> at >> 1 & 1;
+            let evicted = bits >> at & 3;
+            bad -= (evicted >> 1) << 32 | evicted & 1;
         } else {
             filled += 1;
         }
-        let (failed, was_slow) = (u64::from(outcome.is_failure()), u64::from(outcome.is_slow()));
-        set(word, bits & !(3 << at) | (failed | was_slow << 1) << at);
-        failures += failed;
-        slow += was_slow;
-        set(&self.next, if next + 1 == calls { 0 } else { next + 1 });
-        set(&self.filled, filled);
-        set(&self.failures, failures);
-        set(&self.slow, slow);
-        let quiet = if filled == calls && failures + slow == 0 { QUIET } else { 0 };
+        let (failed, slow) = (u64::from(outcome.is_failure()), u64::from(outcome.is_slow()));
+        bad += slow << 32 | failed;
+        set(word, bits, bits & !(3 << at) | (failed | slow << 1) << at);
+        set(&self.bad, get(&self.bad), bad);
+        let next = if next + 1 == calls { 0 } else { next + 1 };
+        self.place.store(filled << 32 | next, Ordering::Relaxed);
+        let quiet = if filled == calls && bad == 0 { QUIET } else { 0 };
         self.unlock(generation << 2 | quiet);
-        Some(Reading { calls: filled, failures, slow })
+        Some(Reading { calls: filled, failures: bad & HALF, slow: bad >> 32 })
     }
 
     fn reading(&self, generation: u64) -> Reading {
         let Some(head) = self.lock(generation) else { return Reading::default() };
-        let reading = Reading {
-            calls: get(&self.filled),
-            failures: get(&self.failures),
-            slow: get(&self.slow),
-        };
+        let (place, bad) = (get(&self.place), get(&self.bad));
+        let reading = Reading { calls: place >> 32, failures: bad & HALF, slow: bad >> 32 };
         self.unlock(head);
         if head >> 2 == generation { reading } else { Reading::default() }
     }
@@ -148,9 +141,11 @@ fn get(word: &AtomicU64) -> u64 {
     word.load(Ordering::Relaxed)
 }
 
-/// Writes what the lock protects.
-fn set(word: &AtomicU64, value: u64) {
-    word.store(value, Ordering::Relaxed);
+/// Writes what the lock protects, if it is another value.
+fn set(word: &AtomicU64, old: u64, new: u64) {
+    if new != old {
+        word.store(new, Ordering::Relaxed);
+    }
 }
 
 #[cfg(all(test, seawall_loom))]

@@ -77,9 +77,13 @@ pub(crate) fn rate(part: u64, calls: u64) -> Option<f64> {
 
 /// The quotient is rounded as the literal was, so 7 of 100 reaches 0.07. Nothing bad reaches no
 /// limit, not even 0.
+#[expect(clippy::cast_precision_loss, reason = "counts of calls, compared with one to spare")]
 fn reaches(part: u64, calls: u64, limit: Option<f64>) -> bool {
-    match (limit, rate(part, calls)) {
-        (Some(limit), Some(rate)) => part > 0 && rate >= limit,
+    match limit {
+        // A product is cheaper than a quotient, and tells for all but the last call.
+        Some(limit) if part > 0 && (part + 1) as f64 > limit * calls as f64 => {
+            rate(part, calls).is_some_and(|rate| rate >= limit)
+        }
         _ => false,
     }
 }
