@@ -20,6 +20,10 @@ type DynOp<'a, T, E> = dyn Fn() -> BoxFuture<'a, Result<T, Error<E>>> + Send + S
 /// use seawall::{Pipeline, RetryPolicy, Timeout};
 /// use std::time::Duration;
 ///
+/// async fn answer() -> Result<u32, String> {
+///     Ok(7)
+/// }
+///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// let careful = true;
@@ -28,7 +32,7 @@ type DynOp<'a, T, E> = dyn Fn() -> BoxFuture<'a, Result<T, Error<E>>> + Send + S
 /// } else {
 ///     Pipeline::new(RetryPolicy::new()).into_dyn()
 /// };
-/// assert_eq!(pipeline.run(async || Ok::<_, String>(7)).await, Ok(7));
+/// assert_eq!(pipeline.run(answer).await, Ok(7));
 /// # }
 /// ```
 pub trait DynPolicy<T, E>: Describe + Send + Sync {

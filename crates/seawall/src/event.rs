@@ -138,7 +138,12 @@ pub enum Event<'a> {
 ///         }
 ///     }
 /// });
-/// let _ = breaker.run_blocking(|| Err::<(), _>("down"));
+///
+/// fn down() -> Result<(), &'static str> {
+///     Err("down")
+/// }
+///
+/// let _ = breaker.run_blocking(down);
 /// assert_eq!(opened.load(Relaxed), 1);
 /// ```
 pub trait Observe: Send + Sync {

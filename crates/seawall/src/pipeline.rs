@@ -26,7 +26,12 @@ use std::{fmt, sync::Arc};
 ///     .build();
 ///
 /// assert_eq!(pipeline.to_string(), "fallback > breaker(5, 60s) > retry(3)");
-/// assert_eq!(pipeline.run_blocking(|| Err::<&str, _>("down")), Ok("cached"));
+///
+/// fn down() -> Result<&'static str, String> {
+///     Err("down".to_owned())
+/// }
+///
+/// assert_eq!(pipeline.run_blocking(down), Ok("cached"));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pipeline<P> {

@@ -39,11 +39,15 @@ use std::{
 ///     }
 /// }
 ///
+/// async fn answer() -> Result<u32, String> {
+///     Ok(7)
+/// }
+///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// let counted = Counted::default();
 /// let pipeline = Pipeline::new((&counted, RetryPolicy::new()));
-/// assert_eq!(pipeline.run(async || Ok::<_, String>(7)).await, Ok(7));
+/// assert_eq!(pipeline.run(answer).await, Ok(7));
 /// assert_eq!(counted.0.into_inner(), 1);
 /// # }
 /// ```

@@ -50,7 +50,12 @@ impl Verdict {
 /// }
 ///
 /// const RETRY: RetryPolicy<ByStatus> = RetryPolicy::builder().classify_with(ByStatus).build();
-/// assert_eq!(RETRY.run_blocking(|| Ok::<u16, String>(404)), Ok(404));
+///
+/// fn not_found() -> Result<u16, String> {
+///     Ok(404)
+/// }
+///
+/// assert_eq!(RETRY.run_blocking(not_found), Ok(404));
 /// ```
 ///
 /// A panic in a classifier passes on to the caller like one of the operation.

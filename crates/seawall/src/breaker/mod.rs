@@ -19,13 +19,17 @@
 //!     .recovery_timeout(Duration::from_secs(30))
 //!     .build();
 //!
+//! async fn pay() -> Result<(), String> {
+//!     Err("down".to_owned())
+//! }
+//!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
 //! for _ in 0..2 {
-//!     let _ = PAYMENTS.run(async || Err::<(), _>("down")).await;
+//!     let _ = PAYMENTS.run(pay).await;
 //! }
 //! assert_eq!(PAYMENTS.state(), CircuitState::Open);
-//! let rejected = PAYMENTS.run(async || Err::<(), _>("never called")).await;
+//! let rejected = PAYMENTS.run(pay).await; // `pay` is not called
 //! assert!(matches!(rejected, Err(Error::Rejected(Rejection::CircuitBreakerOpen(_)))));
 //! # }
 //! ```

@@ -26,7 +26,11 @@ use std::{fmt, sync::Arc};
 /// let retry = RetryPolicy::builder().max_attempts(10).base_delay(Duration::ZERO).build();
 /// let retry = RetryExecutor::new(retry).budget(&BUDGET);
 ///
-/// let Err(Error::RetryExhausted(ended)) = retry.run_blocking(|| Err::<(), _>("down")) else {
+/// fn down() -> Result<(), &'static str> {
+///     Err("down")
+/// }
+///
+/// let Err(Error::RetryExhausted(ended)) = retry.run_blocking(down) else {
 ///     panic!("it never succeeds");
 /// };
 /// assert_eq!(ended.attempts(), 3);

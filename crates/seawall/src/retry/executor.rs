@@ -35,7 +35,11 @@ use std::{
 ///     .budget(seawall::RetryBudget::new(0.2, 10))
 ///     .seed(7);
 ///
-/// assert!(retry.run_blocking(|| Err::<(), _>("down".to_owned())).is_err());
+/// fn down() -> Result<(), String> {
+///     Err("down".to_owned())
+/// }
+///
+/// assert!(retry.run_blocking(down).is_err());
 /// ```
 ///
 /// Clones share budget, observers and seed.

@@ -18,9 +18,13 @@
 //!     .max_delay(Duration::from_millis(5))
 //!     .build();
 //!
+//! async fn get_data() -> Result<&'static str, String> {
+//!     Ok("data")
+//! }
+//!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
-//! assert_eq!(RETRY.run(async || Ok::<_, String>("data")).await, Ok("data"));
+//! assert_eq!(RETRY.run(get_data).await, Ok("data"));
 //! # }
 //! ```
 //!
@@ -250,7 +254,12 @@ inherent_ways_to_run!([] run_blocking call_blocking, impl [C] RetryPolicy<C>);
 ///
 /// static RETRY: RetryPolicy<When<Predicate>> =
 ///     RetryPolicy::builder().when(ApiError::is_busy as Predicate).build();
-/// assert!(RETRY.run_blocking(|| Err::<(), _>(ApiError::NotFound)).is_err());
+///
+/// fn find() -> Result<u32, ApiError> {
+///     Err(ApiError::NotFound)
+/// }
+///
+/// assert!(RETRY.run_blocking(find).is_err());
 /// ```
 #[derive(Debug, Clone, Copy)]
 #[must_use = "call `build` to get the policy"]

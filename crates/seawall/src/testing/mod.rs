@@ -5,17 +5,20 @@
 //!
 //! ```
 //! use seawall::{CircuitBreaker, CircuitState, testing::{ManualClock, Scope}};
-//! use std::time::Duration;
+//! use std::{cell::Cell, time::Duration};
 //!
 //! let clock = ManualClock::new();
 //! let _scope = Scope::new(clock.clone()).enter();
 //!
 //! let breaker = CircuitBreaker::builder().failure_threshold(1).build();
-//! let _ = breaker.run_blocking(|| Err::<(), _>("down"));
+//! let well = Cell::new(false);
+//! let call = || if well.get() { Ok(7) } else { Err("down") };
+//! let _ = breaker.run_blocking(call);
 //! assert!(breaker.try_acquire().is_err());
 //!
 //! clock.advance(Duration::from_secs(60));
-//! assert_eq!(breaker.run_blocking(|| Ok::<_, &str>(7)), Ok(7));
+//! well.set(true);
+//! assert_eq!(breaker.run_blocking(call), Ok(7));
 //! assert_eq!(breaker.state(), CircuitState::Closed);
 //! ```
 

@@ -11,10 +11,15 @@
 //! use seawall::{Error, Rejection, Timeout};
 //! use std::{future::pending, time::Duration};
 //!
+//! const LIMIT: Timeout = Timeout::new(Duration::from_secs(2));
+//!
+//! async fn never() -> Result<(), String> {
+//!     pending().await
+//! }
+//!
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
 //! # async fn main() {
-//! const LIMIT: Timeout = Timeout::new(Duration::from_secs(2));
-//! let outcome = LIMIT.run(|| pending::<Result<(), String>>()).await;
+//! let outcome = LIMIT.run(never).await;
 //! assert_eq!(outcome, Err(Error::Rejected(Rejection::TimedOut { limit: Duration::from_secs(2) })));
 //! # }
 //! ```
