@@ -276,7 +276,7 @@ impl<'a> Permit<'a> {
         Ok(())
     }
 
-    /// Counts a panic as a failure, from here until [`Running::is_over`].
+    /// Counts a panic as a failure, from here until [`Running::end`].
     #[inline(always)]
     pub(crate) fn running(&mut self) -> Running<'_, 'a> {
         Running(self)
@@ -333,7 +333,7 @@ pub(crate) struct Running<'p, 'a>(&'p mut Permit<'a>);
 impl Running<'_, '_> {
     /// The operation came back without a panic.
     #[inline(always)]
-    pub(crate) fn is_over(self) {
+    pub(crate) fn end(self) {
         std::mem::forget(self);
     }
 }

@@ -96,17 +96,17 @@ where
         match this.attempt.poll(cx) {
             // By arms: a value is not to be copied through memory only since some error might be.
             Poll::Ready(Ok(value)) => {
-                running.is_over();
+                running.end();
                 settle::<T, E>(permit, classify, Ok(&value));
                 Poll::Ready(Ok(value))
             }
             Poll::Ready(Err(error)) => {
-                running.is_over();
+                running.end();
                 settle(permit, classify, Err(&error));
                 Poll::Ready(Err(error))
             }
             Poll::Pending => {
-                running.is_over();
+                running.end();
                 Poll::Pending
             }
         }
@@ -127,12 +127,12 @@ impl<T, E: 'static, C: Classify<T, E>> BlockingPolicy<T, E> for CircuitBreaker<C
         let running = permit.running();
         match op() {
             Ok(value) => {
-                running.is_over();
+                running.end();
                 settle(&mut permit, &self.chosen.classify, Ok(&value));
                 Ok(value)
             }
             Err(error) => {
-                running.is_over();
+                running.end();
                 settle(&mut permit, &self.chosen.classify, Err(&error));
                 Err(error)
             }
