@@ -127,10 +127,10 @@ impl Core {
         } else {
             None
         };
-        let input = match outcome {
-            Outcome::Failure | Outcome::SlowFailure => Input::Failure { seen, trip },
-            Outcome::Success | Outcome::SlowSuccess => Input::Success { seen, trip },
-        };
+        // A slow probe shows that the callee is still slow, which is what slow calls are counted for.
+        let failed = outcome.is_failure() || (outcome.is_slow() && kind == Kind::Probe);
+        let input =
+            if failed { Input::Failure { seen, trip } } else { Input::Success { seen, trip } };
         self.settle(input);
     }
 

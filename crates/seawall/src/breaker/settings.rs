@@ -172,7 +172,7 @@ impl<C> CircuitBreakerBuilder<C> {
     }
 
     /// Opens when this share of the calls in the window, within 0..=1, took `at_least` or longer,
-    /// however they ended. Needs a window like `failure_rate`.
+    /// however they ended. Needs a window like `failure_rate`. A slow probe counts as failed.
     ///
     /// The exact clock is read twice a call only where this is set.
     pub const fn slow_call_rate(mut self, rate: f64, at_least: Duration) -> Self {

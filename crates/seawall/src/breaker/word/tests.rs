@@ -1,5 +1,12 @@
 //! The transition function, checked over every reachable state of small settings.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap,
+    reason = "a test that says how far it went, and signed distances of small times"
+)]
+
 use super::*;
 use std::collections::{HashSet, VecDeque};
 
