@@ -49,7 +49,6 @@ where
     }
 
     /// Drops what runs.
-    #[cfg(feature = "tokio")]
     pub(crate) fn end(mut self: Pin<&mut Self>) {
         self.set(Self::Ended);
     }

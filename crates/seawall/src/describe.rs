@@ -107,6 +107,7 @@ pub(crate) enum Facts {
         total_timeout: Option<Duration>,
         retries_open: bool,
         retries_exhausted: bool,
+        max_retry_after: Duration,
     },
     Breaker {
         /// Consecutive failures that open it, where that rule is on.
@@ -116,8 +117,10 @@ pub(crate) enum Facts {
         slow_call: Option<Duration>,
     },
     Fallback {
-        /// Some entry takes every error, so that nothing but success comes out, or all failed.
+        /// Some entry serves every error.
         catches_all: bool,
+        /// Such an entry cannot fail, so that nothing but success comes out.
+        never_fails: bool,
         /// The first entry that no call can reach, counted from 1.
         unreachable: Option<usize>,
         empty: bool,

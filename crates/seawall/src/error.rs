@@ -152,7 +152,7 @@ impl<E> RetryExhaustedError<E> {
         self.0.name.as_ref()
     }
 
-    /// How many times the operation was started.
+    /// How many attempts were made, those that a policy further in rejected included.
     pub fn attempts(&self) -> u64 {
         self.0.attempts
     }

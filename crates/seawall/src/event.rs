@@ -195,7 +195,10 @@ pub(crate) fn rejections_are_heard() -> bool {
 
 /// Runs `listener`; a panic in it has been reported by the panic hook and ends here.
 pub(crate) fn guarded(listener: impl FnOnce()) {
-    let _ = catch_unwind(AssertUnwindSafe(listener));
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(listener)) {
+        // Its destructor is the listener's code as well, and might panic in turn.
+        std::mem::forget(payload);
+    }
 }
 
 /// The type of an error, for events: the operation's own, or the name of a policy's reason.

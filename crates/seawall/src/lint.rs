@@ -4,7 +4,7 @@
 //! can allow one on purpose.
 
 use crate::describe::{Facts, Layer};
-use std::fmt;
+use std::{fmt, time::Duration};
 
 /// Something in a stack that cannot work as meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,8 +45,10 @@ pub(crate) fn check(layers: &[Layer]) -> Vec<Finding> {
         Some(Finding { rule, layers: vec![layer.to_string()], why })
     });
     let pairs = layers.iter().enumerate().flat_map(|(at, outer)| {
-        layers[at + 1..].iter().filter_map(move |inner| {
-            let (rule, why) = check_pair(&outer.facts, &inner.facts)?;
+        let inside = &layers[at + 1..];
+        inside.iter().enumerate().filter_map(move |(nth, inner)| {
+            let (rule, why) =
+                check_pair(&outer.facts, &inner.facts, &inside[..nth], &inside[nth + 1..])?;
             Some(Finding { rule, layers: vec![outer.to_string(), inner.to_string()], why })
         })
     });
@@ -79,15 +81,28 @@ fn check_one(facts: &Facts) -> Broken {
     }
 }
 
-fn check_pair(outer: &Facts, inner: &Facts) -> Broken {
+/// Two policies, with what stands between them and what stands inside the inner one.
+fn check_pair(outer: &Facts, inner: &Facts, between: &[Layer], inside: &[Layer]) -> Broken {
     match (outer, inner) {
-        (Facts::Retry { .. }, Facts::Fallback { catches_all: true, .. }) => Some((
+        (Facts::Retry { .. }, Facts::Fallback { never_fails: true, .. }) => Some((
             "fallback-inside-retry",
             "the fallback answers the first failure, so the retry never sees one: put the fallback outside".into(),
         )),
-        (Facts::Breaker { .. }, Facts::Fallback { catches_all: true, .. }) => Some((
+        (Facts::Retry { .. }, Facts::Fallback { catches_all: true, .. }) => Some((
+            "fallback-inside-retry",
+            "the fallback answers each failure if it can, so the retry only sees those of the fallback: put the fallback outside".into(),
+        )),
+        (Facts::Breaker { .. }, Facts::Fallback { never_fails: true, .. }) => Some((
             "fallback-inside-breaker",
             "the fallback answers each failure, so the breaker never sees one and never opens: put the fallback outside".into(),
+        )),
+        (Facts::Breaker { .. }, Facts::Fallback { catches_all: true, .. }) => Some((
+            "fallback-inside-breaker",
+            "the fallback answers each failure if it can, so the breaker only counts those of the fallback: put the fallback outside".into(),
+        )),
+        (Facts::Fallback { .. }, Facts::Fallback { never_fails: true, .. }) => Some((
+            "fallback-inside-fallback",
+            "the inner fallback never fails, so the outer one is never used: leave one out".into(),
         )),
         (Facts::Retry { retries_exhausted: true, max_attempts: outer, .. }, Facts::Retry { max_attempts: inner, .. }) => {
             let product = u64::from(*outer) * u64::from(*inner);
@@ -100,50 +115,72 @@ fn check_pair(outer: &Facts, inner: &Facts) -> Broken {
             "retry-inside-retry",
             "the outer retry does not repeat a call in which the inner one gave up: it only sees what the inner one does not retry".into(),
         )),
-        (Facts::Retry { max_attempts, first_delay, retries_open, .. }, Facts::Breaker { threshold, recovery, .. }) => {
-            retry_outside_breaker(*max_attempts, *threshold, (*retries_open && first_delay < recovery).then_some((first_delay, recovery)))
+        (
+            Facts::Retry { max_attempts, retries_open, max_retry_after, .. },
+            Facts::Breaker { threshold, recovery, .. },
+        ) => match retries_open {
+            true if max_retry_after < recovery => Some((
+                "retry-outside-open-breaker",
+                format!("an open breaker asks for a wait of {recovery:?}, above the `max_retry_after` of {max_retry_after:?}: the retry ends at once all the same; put the retry inside, or raise that limit"),
+            )),
+            true => opens_by_one_call(*max_attempts, *threshold),
+            false => opens_by_one_call(*max_attempts, *threshold).or_else(|| Some((
+                "retry-outside-breaker",
+                "each attempt counts at the breaker by itself, and once it is open the retry ends at once, with attempts left: put the retry inside".into(),
+            ))),
+        },
+        (Facts::Timeout { limit }, Facts::Retry { first_delay, .. })
+            if limit <= first_delay && !first_delay.is_zero() =>
+        {
+            Some((
+                "timeout-below-first-delay",
+                format!("the call ends after {limit:?}, before the first delay of {first_delay:?} at least is over: no retry is ever made"),
+            ))
         }
-        (Facts::Timeout { limit }, Facts::Retry { first_delay, .. }) if limit <= first_delay => Some((
-            "timeout-below-first-delay",
-            format!("the call ends after {limit:?}, before the first delay of {first_delay:?} at least is over: no retry is ever made"),
+        (Facts::Timeout { .. }, Facts::Breaker { .. }) if !has_timeout(inside) => Some((
+            "timeout-outside-breaker",
+            "a call that the timeout ends is dropped, which counts neither way: a callee that hangs never opens the breaker; put a timeout inside".into(),
         )),
         (Facts::Timeout { limit: outer }, Facts::Timeout { limit: inner }) if outer <= inner => Some((
             "timeout-inside-shorter-timeout",
             format!("the outer limit of {outer:?} ends the call before the inner one of {inner:?} can: the inner one never does anything"),
         )),
-        (Facts::Breaker { lease, .. }, Facts::Timeout { limit }) if limit > lease => Some((
-            "timeout-beyond-probe-lease",
-            format!("a probe may run for {limit:?} but keeps its slot for {lease:?} only: its outcome may be dropped, and the breaker stays half-open; set `probe_lease` longer"),
-        )),
-        (Facts::Breaker { slow_call: Some(slow), .. }, Facts::Timeout { limit }) if slow > limit => Some((
-            "slow-call-beyond-timeout",
-            format!("no call can take {slow:?}: the timeout ends it after {limit:?}; the slow-call rate never counts one"),
-        )),
+        (Facts::Breaker { lease, .. }, Facts::Timeout { limit }) if longest(*limit, between) > *lease => {
+            let longest = longest(*limit, between);
+            Some((
+                "timeout-beyond-probe-lease",
+                format!("a probe may run for {longest:?} but keeps its slot for {lease:?} only: its outcome may be dropped, and the breaker stays half-open; set `probe_lease` longer"),
+            ))
+        }
+        (Facts::Breaker { slow_call: Some(slow), .. }, Facts::Timeout { limit })
+            if *slow > longest(*limit, between) =>
+        {
+            Some((
+                "slow-call-beyond-timeout",
+                format!("no call can take {slow:?}: the timeout ends it after {limit:?}; the slow-call rate never counts one"),
+            ))
+        }
         _ => None,
     }
 }
 
-fn retry_outside_breaker(
-    max_attempts: u32,
-    threshold: Option<u32>,
-    hurry: Option<(&std::time::Duration, &std::time::Duration)>,
-) -> Broken {
-    if let Some((delay, recovery)) = hurry {
-        return Some((
-            "retry-outside-open-breaker",
-            format!(
-                "the retry waits {delay:?} at first while an open breaker stays so for {recovery:?}: attempts are spent on rejections; put the retry inside, or leave out `retry_on_open`"
-            ),
-        ));
-    }
-    Some(match threshold {
-        Some(threshold) if max_attempts >= threshold => (
-            "retry-outside-breaker",
-            format!("each attempt counts at the breaker, so a single call with {max_attempts} attempts can open it, and ends there; put the retry inside, or raise `failure_threshold` above {max_attempts}"),
-        ),
-        _ => (
-            "retry-outside-breaker",
-            "each attempt counts at the breaker by itself, and once it is open the retry ends at once, with attempts left: put the retry inside".into(),
-        ),
+fn opens_by_one_call(max_attempts: u32, threshold: Option<u32>) -> Broken {
+    let threshold = threshold?;
+    (max_attempts >= threshold).then(|| (
+        "retry-outside-breaker",
+        format!("each attempt counts at the breaker, so a single call with {max_attempts} attempts can open it, and ends there; put the retry inside, or raise `failure_threshold` above {max_attempts}"),
+    ))
+}
+
+fn has_timeout(layers: &[Layer]) -> bool {
+    layers.iter().any(|layer| matches!(layer.facts, Facts::Timeout { .. }))
+}
+
+/// How long the attempts of one call may run, where each is limited and `between` repeats them;
+/// delays not counted.
+fn longest(limit: Duration, between: &[Layer]) -> Duration {
+    between.iter().fold(limit, |longest, layer| match layer.facts {
+        Facts::Retry { max_attempts, .. } => longest.saturating_mul(max_attempts),
+        _ => longest,
     })
 }

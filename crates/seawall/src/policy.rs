@@ -159,6 +159,26 @@ macro_rules! forward {
 // A `&P` needs `P: Sync`, an `Arc<P>` both: `Policy` asks for them, so they hold.
 forward!(&P, Arc<P>);
 
+/// The empty stack lets the operation through.
+impl<T, E> Policy<T, E> for () {
+    fn call<F, Fut>(&self, op: F) -> impl Future<Output = Result<T, Error<E>>> + Send
+    where
+        F: Fn() -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T, Error<E>>> + Send,
+    {
+        op()
+    }
+}
+
+impl<T, E> BlockingPolicy<T, E> for () {
+    fn call_blocking<F>(&self, op: F) -> Result<T, Error<E>>
+    where
+        F: Fn() -> Result<T, Error<E>>,
+    {
+        op()
+    }
+}
+
 /// `Some` guards, `None` lets the operation through.
 impl<T: Send, E: Send, P: Policy<T, E>> Policy<T, E> for Option<P> {
     fn call<F, Fut>(&self, op: F) -> impl Future<Output = Result<T, Error<E>>> + Send

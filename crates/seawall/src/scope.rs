@@ -7,12 +7,12 @@
 #[cfg(feature = "testing")]
 pub use live::{Attached, Entered, Scope, World};
 #[cfg(all(feature = "testing", feature = "tokio"))]
-pub(crate) use live::{Sleep, sleep};
+pub(crate) use live::{Sleep, sleep, timer};
 #[cfg(feature = "testing")]
 pub(crate) use live::{is_active, now, seed, sleep_blocking, tell};
 
 #[cfg(all(not(feature = "testing"), feature = "tokio"))]
-pub(crate) use absent::{Sleep, sleep};
+pub(crate) use absent::{Sleep, sleep, timer};
 #[cfg(not(feature = "testing"))]
 pub(crate) use absent::{is_active, now, seed, sleep_blocking, tell};
 
@@ -43,6 +43,12 @@ mod absent {
     #[inline(always)]
     #[cfg(feature = "tokio")]
     pub(crate) const fn sleep(_: Duration) -> Option<Sleep> {
+        None
+    }
+
+    #[inline(always)]
+    #[cfg(feature = "tokio")]
+    pub(crate) const fn timer(_: Duration) -> Option<Sleep> {
         None
     }
 
@@ -87,6 +93,12 @@ mod live {
             None
         }
 
+        /// A future that is done when `limit` has passed while something else goes on. Left out: as
+        /// [`sleep`](Self::sleep).
+        fn timer(&self, limit: Duration) -> Option<BoxFuture<'static, ()>> {
+            self.sleep(limit)
+        }
+
         /// Waits for `delay` in blocking code; false if this world does not wait.
         fn sleep_blocking(&self, delay: Duration) -> bool {
             let _ = delay;
@@ -123,15 +135,23 @@ mod live {
         /// that start inside do not see it: [`attach`](Self::attach) it to them.
         #[must_use = "the scope ends when the guard is dropped"]
         pub fn enter(&self) -> Entered {
+            self.enter_at(usize::MAX)
+        }
+
+        /// Enters outside the worlds from `depth` on.
+        fn enter_at(&self, depth: usize) -> Entered {
             let key = Key::here();
-            registry().entry(key).or_default().push(Arc::clone(&self.world));
+            let mut registry = registry();
+            let worlds = registry.entry(key).or_default();
+            let depth = depth.min(worlds.len());
+            worlds.insert(depth, Arc::clone(&self.world));
             LIVE.fetch_add(1, Ordering::Relaxed);
-            Entered { key, world: Arc::clone(&self.world) }
+            Entered { key, world: Arc::clone(&self.world), depth }
         }
 
         /// Runs `future` inside the scope, wherever it is polled: `tokio::spawn(scope.attach(f))`.
         pub fn attach<F: Future>(&self, future: F) -> Attached<F> {
-            Attached { scope: self.clone(), future: Box::pin(future) }
+            Attached { scope: self.clone(), depth: None, future: Box::pin(future) }
         }
     }
 
@@ -145,6 +165,7 @@ mod live {
     pub struct Entered {
         key: Key,
         world: Arc<dyn World>,
+        depth: usize,
     }
 
     impl fmt::Debug for Entered {
@@ -174,6 +195,9 @@ mod live {
     #[must_use = "futures do nothing unless awaited"]
     pub struct Attached<F> {
         scope: Scope,
+        /// How many worlds stood outside at the first poll. A guard that the future holds over an
+        /// await stays inside this scope.
+        depth: Option<usize>,
         future: Pin<Box<F>>,
     }
 
@@ -181,7 +205,8 @@ mod live {
         type Output = F::Output;
 
         fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-            let _entered = self.scope.enter();
+            let entered = self.scope.enter_at(self.depth.unwrap_or(usize::MAX));
+            self.depth = Some(entered.depth);
             self.future.as_mut().poll(cx)
         }
     }
@@ -248,6 +273,11 @@ mod live {
     #[cfg(feature = "tokio")]
     pub(crate) fn sleep(delay: Duration) -> Option<Sleep> {
         first(|world| world.sleep(delay))
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) fn timer(limit: Duration) -> Option<Sleep> {
+        first(|world| world.timer(limit))
     }
 
     pub(crate) fn sleep_blocking(delay: Duration) -> bool {

@@ -12,6 +12,8 @@ pub enum SettingValue {
     Number(f64),
     /// A length of time.
     Duration(Duration),
+    /// Whether something is on.
+    Flag(bool),
     /// A word, such as the name of a strategy.
     Text(Cow<'static, str>),
 }
@@ -21,6 +23,7 @@ impl fmt::Display for SettingValue {
         match self {
             Self::Integer(value) => value.fmt(f),
             Self::Number(value) => value.fmt(f),
+            Self::Flag(value) => value.fmt(f),
             Self::Duration(value) => write!(f, "{value:?}"),
             Self::Text(value) => value.fmt(f),
         }

@@ -184,7 +184,7 @@ impl Timer {
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         if let TimerProjection::Unarmed = self.as_mut().project() {
-            self.set(match scope::sleep(limit) {
+            self.set(match scope::timer(limit) {
                 Some(sleep) => Self::Scope { sleep },
                 None => Self::Tokio { sleep: tokio::time::sleep(limit) },
             });

@@ -146,7 +146,11 @@ where
     #[inline]
     fn classify(&self, outcome: Result<&T, &E>) -> Verdict {
         match outcome {
-            Err(error) if !(self.0)(error) => Verdict::Success,
+            // What is ignored stays so, in whatever order the hooks were set.
+            Err(error) if !(self.0)(error) => match self.1.classify(outcome) {
+                Verdict::Ignored => Verdict::Ignored,
+                _ => Verdict::Success,
+            },
             outcome => self.1.classify(outcome),
         }
     }
@@ -211,6 +215,10 @@ mod tests {
         assert_eq!(verdict(&by, Err(-1)), Verdict::TRANSIENT);
         assert_eq!(verdict(&by, Err(1)), Verdict::Success);
         assert_eq!(verdict(&by, Err(0)), Verdict::Ignored);
+        let other = Expect(|error: &i32| *error < 0, Ignore(|error: &i32| *error == 0, AnyError));
+        for outcome in [Ok(1), Err(-1), Err(0), Err(1)] {
+            assert_eq!(verdict(&by, outcome), verdict(&other, outcome));
+        }
     }
 
     #[test]

@@ -49,6 +49,8 @@ struct Feed {
     last: Option<(u64, Transition)>,
     /// How many of them went to open.
     opened: u64,
+    /// How many no observer will hear of.
+    untold: u64,
 }
 
 impl History {
@@ -95,6 +97,10 @@ impl History {
         self.told.get().map_or(0, |told| lock(&told.feed).opened)
     }
 
+    pub(crate) fn untold(&self) -> u64 {
+        self.told.get().map_or(0, |told| lock(&told.feed).untold)
+    }
+
     pub(crate) fn last(&self) -> Option<Transition> {
         self.told.get().and_then(|told| lock(&told.feed).last.map(|(_, transition)| transition))
     }
@@ -129,6 +135,9 @@ impl History {
     }
 }
 
+/// More than that are not kept for observers that hang.
+const MOST_WAITING: usize = 1024;
+
 /// The word's generations wrap; places in the sequence do not.
 const GENERATIONS: u64 = 1 << 28;
 
@@ -138,6 +147,13 @@ impl Feed {
         let ahead = generation.wrapping_sub(self.delivered) % GENERATIONS;
         let place = self.delivered + ahead;
         self.waiting.insert(place, transition);
+        if self.waiting.len() > MOST_WAITING {
+            // An observer hangs, and the others wait for it: the oldest is given up.
+            if let Some((oldest, _)) = self.waiting.pop_first() {
+                self.delivered = oldest;
+                self.untold += 1;
+            }
+        }
         if self.last.is_none_or(|(last, _)| last < place) {
             self.last = Some((place, transition));
         }
@@ -185,6 +201,17 @@ mod tests {
         assert_eq!(feed.next(), Some(transition(CircuitState::HalfOpen)));
         assert_eq!(feed.next(), None);
         assert_eq!(feed.last, Some((2, transition(CircuitState::HalfOpen))));
+    }
+
+    #[test]
+    fn an_observer_that_hangs_costs_memory_for_a_thousand_transitions_at_most() {
+        let mut feed = Feed::default();
+        for generation in 1..=5000 {
+            feed.add(generation, transition(CircuitState::Open));
+        }
+        assert_eq!((feed.waiting.len(), feed.untold), (MOST_WAITING, 5000 - 1024));
+        assert!(feed.next().is_some(), "and those that are left are in order");
+        assert_eq!(feed.delivered, 5000 - 1023);
     }
 
     #[test]

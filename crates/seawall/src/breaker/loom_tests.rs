@@ -3,7 +3,7 @@
 use super::{
     CircuitState,
     permit::Core,
-    window::Window,
+    window::{CountWindow, Rates, Window},
     word::{Input, Rules},
 };
 use crate::verdict::Verdict;
@@ -136,5 +136,50 @@ fn no_schedule_lets_a_probe_outlive_a_reset() {
         let word = core.word();
         assert_eq!(word.state(), CircuitState::Closed);
         assert!(word.failures() <= 1);
+    });
+}
+
+/// A breaker that opens when the last two calls have failed, after two that have not.
+fn with_window() -> Arc<Core> {
+    let rates = Rates { minimum_calls: 2, failure_rate: Some(1.0), slow_call_rate: None };
+    let window = Window::Count(CountWindow::new(2, rates));
+    let core = Core::new(Rules { threshold: 0, ..RULES }.bounded(), window, None, None);
+    for _ in 0..2 {
+        core.ask().record(Verdict::Success);
+    }
+    Arc::new(core)
+}
+
+/// Word and window together: two failures at once, each the last one that was missing.
+#[test]
+fn no_schedule_loses_a_trip_between_word_and_window() {
+    loom::model(|| {
+        let core = with_window();
+        let other = {
+            let core = Arc::clone(&core);
+            thread::spawn(move || core.ask().record(Verdict::TRANSIENT))
+        };
+        core.ask().record(Verdict::TRANSIENT);
+        other.join().expect("no panic");
+        assert_eq!(core.word().state(), CircuitState::Open);
+    });
+}
+
+/// Word and window together: a success that finds nothing to write, beside a failure.
+#[test]
+fn no_schedule_lets_a_silent_success_cover_a_failure() {
+    loom::model(|| {
+        let core = with_window();
+        let other = {
+            let core = Arc::clone(&core);
+            thread::spawn(move || core.ask().record(Verdict::Success))
+        };
+        core.ask().record(Verdict::TRANSIENT);
+        other.join().expect("no panic");
+        assert_eq!(core.counters().failures, 1);
+        for _ in 0..2 {
+            core.ask().record(Verdict::TRANSIENT);
+        }
+        assert_eq!(core.word().state(), CircuitState::Open);
     });
 }

@@ -290,7 +290,8 @@ impl<C> CircuitBreaker<C> {
         self.core.by_hand(Input::Isolate);
     }
 
-    /// Closes the breaker by hand, from any state. Its window starts empty.
+    /// Closes the breaker by hand. Its window starts empty. One that is closed is left as it is; see
+    /// [`reset`](Self::reset).
     pub fn close(&self) {
         self.core.by_hand(Input::Close);
     }

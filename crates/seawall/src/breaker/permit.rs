@@ -118,7 +118,9 @@ impl Core {
         }
         let word = self.word();
         let trip = if word.is_closed() && word.same_generation(seen) {
-            let trip = self.window.record(seen.generation(), Tick::now, outcome);
+            let trip = self.window.record(seen.generation(), Tick::now, outcome, || {
+                self.word().same_generation(seen)
+            });
             let counts = outcome.is_failure() && self.rules.threshold > 0;
             if trip.is_none() && !counts && word.is_clean() {
                 return;
@@ -373,6 +375,8 @@ pub struct Counters {
     pub rejected: u64,
     /// How often it has opened since it was made.
     pub opened: u64,
+    /// Transitions that no observer will hear of, since one of them hangs and 1024 wait already.
+    pub untold: u64,
 }
 
 impl Core {
@@ -396,6 +400,7 @@ impl Core {
             reopenings: word.reopenings(),
             rejected: self.history.rejections(),
             opened: self.history.opened(),
+            untold: self.history.untold(),
         }
     }
 

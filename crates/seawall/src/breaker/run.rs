@@ -85,6 +85,7 @@ where
                 let permit = none.insert(this.breaker.core.ask());
                 if !permit.is_free() {
                     if let Err(retry_after) = permit.acquire() {
+                        this.attempt.end();
                         return Poll::Ready(Err(refused(&this.breaker.core, retry_after)));
                     }
                 }

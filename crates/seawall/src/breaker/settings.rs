@@ -157,8 +157,8 @@ impl<C> CircuitBreakerBuilder<C> {
     }
 
     /// Takes rates over the calls of the last `time`, 10 ms to 3 days, in ten buckets: between nine
-    /// tenths of it and all of it. Memory is constant, whatever the call rate. In place of
-    /// `over_calls`.
+    /// tenths of it and all of it. Buckets are whole ms, rounded up. Memory is constant, whatever the
+    /// call rate. In place of `over_calls`.
     pub const fn over_time(mut self, time: Duration) -> Self {
         self.given.over = Some(Over::Time(time));
         self
@@ -189,7 +189,8 @@ impl<C> CircuitBreakerBuilder<C> {
     }
 
     /// By what each failed probe multiplies the recovery timeout, finite, 1 or more; up to
-    /// [`max_recovery_timeout`](Self::max_recovery_timeout). Closing starts over. Default: 1.
+    /// [`max_recovery_timeout`](Self::max_recovery_timeout), and for 15 failed probes in a row at most.
+    /// Closing starts over. Default: 1.
     pub const fn recovery_multiplier(mut self, multiplier: f64) -> Self {
         self.given.recovery_multiplier = multiplier;
         self

@@ -301,6 +301,10 @@ impl Rules {
         reason = "times are at most three days in ms, and the cast saturates"
     )]
     fn open_time(&self, reopenings: u64, random: f64) -> u64 {
+        if self.recovery == 0 {
+            // Nothing grows to nothing; times infinity it would be NaN.
+            return 0;
+        }
         let times = i32::try_from(reopenings.min(REOPENINGS)).unwrap_or_default();
         let grown = (self.recovery as f64 * self.growth.powi(times)).min(self.longest as f64);
         (grown * (1.0 + self.jitter * random)).round() as u64

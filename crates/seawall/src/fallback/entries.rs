@@ -305,7 +305,7 @@ where
 
 /// What is known of an entry without an error at hand.
 #[derive(Debug, Clone, Copy)]
-pub struct Scope {
+pub struct Reach {
     pub(super) serves_every_error: bool,
     pub(super) cannot_fail: bool,
 }
@@ -313,19 +313,19 @@ pub struct Scope {
 /// The entries of a chain, first one first.
 pub trait Count {
     /// What is known of each.
-    fn entries(&self) -> Vec<Scope>;
+    fn entries(&self) -> Vec<Reach>;
 }
 
 impl Count for () {
-    fn entries(&self) -> Vec<Scope> {
+    fn entries(&self) -> Vec<Reach> {
         Vec::new()
     }
 }
 
 impl<L: Count, X: Known> Count for Then<FallbackChain<L>, X> {
-    fn entries(&self) -> Vec<Scope> {
+    fn entries(&self) -> Vec<Reach> {
         let mut entries = self.0.entries.entries();
-        entries.push(X::SCOPE);
+        entries.push(X::REACH);
         entries
     }
 }
@@ -333,31 +333,31 @@ impl<L: Count, X: Known> Count for Then<FallbackChain<L>, X> {
 /// An entry of ours.
 pub trait Known {
     /// What is known of it.
-    const SCOPE: Scope;
+    const REACH: Reach;
 }
 
 impl<T> Known for Value<T> {
-    const SCOPE: Scope = Scope { serves_every_error: true, cannot_fail: true };
+    const REACH: Reach = Reach { serves_every_error: true, cannot_fail: true };
 }
 
-const MAY_FAIL: Scope = Scope { serves_every_error: true, cannot_fail: false };
+const MAY_FAIL: Reach = Reach { serves_every_error: true, cannot_fail: false };
 
 impl<F> Known for Call<F> {
-    const SCOPE: Scope = MAY_FAIL;
+    const REACH: Reach = MAY_FAIL;
 }
 
 impl<F> Known for CallWith<F> {
-    const SCOPE: Scope = MAY_FAIL;
+    const REACH: Reach = MAY_FAIL;
 }
 
 impl<F> Known for CallAsync<F> {
-    const SCOPE: Scope = MAY_FAIL;
+    const REACH: Reach = MAY_FAIL;
 }
 
 impl<F> Known for CallAsyncWith<F> {
-    const SCOPE: Scope = MAY_FAIL;
+    const REACH: Reach = MAY_FAIL;
 }
 
 impl<X: Known, P> Known for OnlyIf<X, P> {
-    const SCOPE: Scope = Scope { serves_every_error: false, ..X::SCOPE };
+    const REACH: Reach = Reach { serves_every_error: false, ..X::REACH };
 }

@@ -154,15 +154,11 @@ impl<C, X> FallbackChain<Then<C, X>> {
 impl<L: entries::Count> Describe for FallbackChain<L> {
     fn describe(&self, layers: &mut Vec<Layer>) {
         let entries = self.entries.entries();
-        let catches = |entry: &entries::Scope| entry.serves_every_error;
-        let unreachable = entries
-            .iter()
-            .position(|entry| catches(entry) && entry.cannot_fail)
-            .map(|last| last + 2)
-            .filter(|first| *first <= entries.len());
+        let last = entries.iter().position(|entry| entry.serves_every_error && entry.cannot_fail);
         let facts = Facts::Fallback {
-            catches_all: entries.iter().any(catches),
-            unreachable,
+            catches_all: entries.iter().any(|entry| entry.serves_every_error),
+            never_fails: last.is_some(),
+            unreachable: last.map(|last| last + 2).filter(|first| *first <= entries.len()),
             empty: entries.is_empty(),
         };
         let count = SettingValue::Integer(entries.len() as u64);

@@ -1,6 +1,6 @@
 //! DECIDE: whether another attempt follows, and when.
 
-use super::{Extras, RetryPolicy, Settings, backoff::Progress};
+use super::{DefaultSleeper, Extras, RetryPolicy, Settings, Sleeper, backoff::Progress, run};
 use crate::{
     error::{Error, ExhaustedReason, RetryExhaustedError},
     event::{self, Event},
@@ -98,26 +98,31 @@ impl Settings {
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Attempts<'a, C = AnyError> {
+pub struct Attempts<'a, C = AnyError, S = DefaultSleeper> {
     policy: &'a RetryPolicy<C>,
     extras: &'a Extras,
+    sleeper: &'a S,
     state: State,
     /// When the call began; on policies without a total timeout, when it first failed.
     started: Option<Moment>,
+    /// The call's age at the outcome seen last.
+    age: Duration,
 }
 
-impl<'a, C> Attempts<'a, C> {
-    pub(crate) fn new(policy: &'a RetryPolicy<C>, extras: &'a Extras) -> Self {
+impl<'a, C, S> Attempts<'a, C, S> {
+    pub(crate) fn new(policy: &'a RetryPolicy<C>, extras: &'a Extras, sleeper: &'a S) -> Self {
         let started = policy.settings.total_timeout.map(|_| Moment::now());
-        Self::since(policy, extras, started)
+        Self::since(policy, extras, sleeper, started)
     }
 
     pub(crate) fn since(
         policy: &'a RetryPolicy<C>,
         extras: &'a Extras,
+        sleeper: &'a S,
         started: Option<Moment>,
     ) -> Self {
-        Self { policy, extras, state: State::new(extras.random()), started }
+        let state = State::new(extras.random());
+        Self { policy, extras, sleeper, state, started, age: Duration::ZERO }
     }
 
     /// Draws the delays from the stream of `seed`.
@@ -135,7 +140,7 @@ impl<'a, C> Attempts<'a, C> {
     /// Takes the verdict on an attempt and says what follows. Tells no one; waits for nothing.
     pub fn next(&mut self, verdict: Verdict) -> Next {
         // With a total timeout the start is known; without one, age matters to no decision.
-        let elapsed = self.started.get_or_insert_with(Moment::now).elapsed();
+        self.age = self.started.get_or_insert_with(Moment::now).elapsed();
         if let Some(budget) = &self.extras.budget {
             match verdict {
                 Verdict::Success => budget.record_success(self.state.made > 0),
@@ -143,12 +148,18 @@ impl<'a, C> Attempts<'a, C> {
                 Verdict::Permanent | Verdict::Ignored => {}
             }
         }
-        match self.policy.settings.decide(&mut self.state, verdict, elapsed) {
+        match self.policy.settings.decide(&mut self.state, verdict, self.age) {
             Next::RetryAfter(_) if !self.extras.affords_retry() => {
                 Next::GiveUp(ExhaustedReason::Budget)
             }
             next => next,
         }
+    }
+
+    /// Takes note that an attempt succeeded, which a retry budget earns by. For loops that use
+    /// [`backoff`](Self::backoff) only; [`settle`](Self::settle) does it by itself.
+    pub fn succeeded(&mut self) {
+        self.next(Verdict::Success);
     }
 
     /// Takes an outcome: `Break` with the call's result, or `Continue` with the delay to wait.
@@ -161,9 +172,19 @@ impl<'a, C> Attempts<'a, C> {
     where
         C: Classify<T, E>,
     {
-        let verdict = self.policy.chosen.classify.classify(outcome.as_ref());
-        let next = self.next(verdict);
-        let outcome = outcome.map_err(Error::Operation);
+        self.settle_call(outcome.map_err(Error::Operation))
+    }
+
+    /// As [`settle`](Self::settle), for an operation that is protected already: its rejections and
+    /// exhausted retries are seen as what they are.
+    pub fn settle_call<T, E: 'static>(
+        &mut self,
+        outcome: Result<T, Error<E>>,
+    ) -> ControlFlow<Result<T, Error<E>>, Duration>
+    where
+        C: Classify<T, E>,
+    {
+        let next = self.next(self.policy.verdict(outcome.as_ref()));
         self.tell(next, outcome.as_ref().err());
         match next {
             Next::Done => ControlFlow::Break(outcome),
@@ -182,7 +203,18 @@ impl<'a, C> Attempts<'a, C> {
     where
         C: Classify<(), E>,
     {
-        match self.settle(Err(error)) {
+        self.backoff_call_blocking(Error::Operation(error))
+    }
+
+    /// As [`backoff_blocking`](Self::backoff_blocking), for an operation that is protected already.
+    ///
+    /// # Errors
+    /// The error, as the call's last.
+    pub fn backoff_call_blocking<E: 'static>(&mut self, error: Error<E>) -> Result<(), Error<E>>
+    where
+        C: Classify<(), E>,
+    {
+        match self.settle_call(Err(error)) {
             ControlFlow::Break(result) => result,
             ControlFlow::Continue(delay) => {
                 self.extras.sleep_blocking(delay);
@@ -195,16 +227,27 @@ impl<'a, C> Attempts<'a, C> {
     ///
     /// # Errors
     /// The error, as the call's last.
-    #[cfg(feature = "tokio")]
     pub async fn backoff<E: 'static>(&mut self, error: E) -> Result<(), Error<E>>
     where
         C: Classify<(), E>,
+        S: Sleeper,
     {
-        match self.settle(Err(error)) {
+        self.backoff_call(Error::Operation(error)).await
+    }
+
+    /// As [`backoff`](Self::backoff), for an operation that is protected already.
+    ///
+    /// # Errors
+    /// The error, as the call's last.
+    pub async fn backoff_call<E: 'static>(&mut self, error: Error<E>) -> Result<(), Error<E>>
+    where
+        C: Classify<(), E>,
+        S: Sleeper,
+    {
+        match self.settle_call(Err(error)) {
             ControlFlow::Break(result) => result,
-            ControlFlow::Continue(delay) if delay.is_zero() => Ok(()),
             ControlFlow::Continue(delay) => {
-                crate::time::sleep(delay).await;
+                run::wait(self.sleeper, delay, self.state.made).await;
                 Ok(())
             }
         }
@@ -216,7 +259,7 @@ impl<'a, C> Attempts<'a, C> {
         last: Error<E>,
         earlier: Vec<Error<E>>,
     ) -> Error<E> {
-        let end = (self.state.made, self.elapsed(), reason);
+        let end = (self.state.made, self.age, reason);
         Error::RetryExhausted(RetryExhaustedError::new(self.name(), end, last, earlier))
     }
 
@@ -245,17 +288,13 @@ impl<'a, C> Attempts<'a, C> {
                 name,
                 attempts: self.state.made,
                 max_attempts,
-                elapsed: self.elapsed(),
+                elapsed: self.age,
                 reason,
                 error_type,
                 error,
             },
         };
         event::tell(&event, &self.extras.observers);
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.started.map(Moment::elapsed).unwrap_or_default()
     }
 
     fn name(&self) -> Option<Name> {

@@ -41,7 +41,7 @@ pub struct RetryBudget {
     tokens: Padded<AtomicU64>,
 }
 
-/// What the bucket holds, earns and charges, in thousandths of a token.
+/// What the bucket holds, earns and charges, in billionths of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Terms {
     capacity: u64,
@@ -57,7 +57,7 @@ struct Terms {
     threshold: u64,
 }
 
-const TOKEN: u64 = 1000;
+const TOKEN: u64 = 1_000_000_000;
 
 impl Terms {
     #[expect(
@@ -75,6 +75,10 @@ impl Terms {
             return Err(Refusal::integer("floor", 0, rule));
         }
         let gain = (ratio * TOKEN as f64) as u64;
+        if gain == 0 && ratio > 0.0 {
+            let rule = "`ratio` must be 0, or from 0.000000001 to 1";
+            return Err(Refusal::number("ratio", ratio, rule));
+        }
         Ok(Self {
             capacity: floor as u64 * TOKEN,
             success: gain,
@@ -169,7 +173,11 @@ impl RetryBudget {
     pub fn available(&self) -> u64 {
         let tokens = self.tokens.0.load(Ordering::Relaxed);
         let Terms { retry, failure, threshold, .. } = self.terms;
-        tokens.saturating_sub(threshold) / (retry + failure).max(1)
+        if failure == 0 {
+            return tokens / retry.max(1);
+        }
+        // Each failure takes its share first, and more than the threshold must be left.
+        tokens.saturating_sub(threshold + 1) / (retry + failure)
     }
 
     /// Notes a call that ended well; `retried` if it took more than one attempt.
@@ -305,6 +313,7 @@ mod tests {
             budget.record_failure();
             budget.try_retry()
         };
+        assert_eq!(budget.available(), 4);
         let retried = (0..9).filter(|_| fail()).count();
         assert_eq!(retried, 4, "the fifth failure leaves 5 of 10: not more than half");
         // 1 token is left. 49 successes give 4.9; the next failure takes 1.

@@ -4,7 +4,7 @@ use super::{Attempts, RetryPolicy, SharedBudget};
 use crate::{
     describe::{Describe, Layer},
     error::Error,
-    event::Observe,
+    event::{self, Observe},
     policy::inherent_ways_to_run,
     random::Random,
     setting::Name,
@@ -91,7 +91,10 @@ impl Extras {
     }
 
     pub(crate) fn text(&self, error: &dyn Any) -> Option<String> {
-        self.error_text.as_ref().and_then(|text| text(error))
+        let mut text = None;
+        // The user's code, like an observer: a panic in it must not cost the call.
+        event::guarded(|| text = self.error_text.as_ref().and_then(|text| text(error)));
+        text
     }
 
     pub(crate) fn sleep_blocking(&self, delay: Duration) {
@@ -184,10 +187,10 @@ impl<C, L, S> RetryExecutor<C, L, S> {
         self
     }
 
-    /// The decisions of one call, for a loop of your own. It tells the observers; the waiting
-    /// between attempts, and `on_retry`, are the loop's.
-    pub fn attempts(&self) -> Attempts<'_, C> {
-        Attempts::new(&self.policy, &self.extras)
+    /// The decisions of one call, for a loop of your own. It tells the observers and waits with the
+    /// sleeper; `on_retry` is the loop's.
+    pub fn attempts(&self) -> Attempts<'_, C, S> {
+        Attempts::new(&self.policy, &self.extras, &self.sleeper)
     }
 
     /// The policy.

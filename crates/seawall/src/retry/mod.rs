@@ -38,6 +38,11 @@
 //! passes on. Policies are plain data: a copy behaves alike and shares nothing. Clones of an
 //! executor share its budget, observers and seed.
 //!
+//! # Runtime
+//! With the feature `tokio` async retries wait on tokio's timer, which panics outside a tokio runtime
+//! (a first attempt that succeeds needs none). For other runtimes give a
+//! [`RetryExecutor`] a [`sleeper`](RetryExecutor::sleeper).
+//!
 //! # Events
 //! [`RetryScheduled`](crate::Event::RetryScheduled), [`RetryExhausted`](crate::Event::RetryExhausted).
 
@@ -127,16 +132,16 @@ impl RetryPolicy {
             .build()
     }
 
-    /// The retry policy of gRFC A6, with the figures given there: 4 attempts, full jitter,
-    /// exponential by 2 from 100 ms to at most 1 s. Its throttling is [`RetryBudget::grpc`].
+    /// The retry policy of gRFC A6, with the figures given there: 4 attempts, exponential by 2 from
+    /// 100 ms to at most 1 s. Its throttling is [`RetryBudget::grpc`].
     ///
-    /// Source: gRPC proposal A6, "gRPC Retry Design".
+    /// The jitter is ours: plus/minus 25 % and never past the cap, where A6 now spreads by 20 % either
+    /// way (it was full jitter until 2024). Source: gRPC proposal A6, "gRPC Retry Design".
     pub const fn grpc() -> Self {
         Self::builder()
             .max_attempts(4)
             .base_delay(Duration::from_millis(100))
             .max_delay(Duration::from_secs(1))
-            .jitter(Jitter::Full)
             .build()
     }
 }
@@ -157,7 +162,7 @@ impl<C: Copy> RetryPolicy<C> {
 impl<C> RetryPolicy<C> {
     /// The decisions of one call, for a loop of your own.
     pub fn attempts(&self) -> Attempts<'_, C> {
-        Attempts::new(self, &NOTHING_ATTACHED)
+        Attempts::new(self, &NOTHING_ATTACHED, &DefaultSleeper)
     }
 
     /// The delays of a call that never succeeds.
@@ -206,6 +211,7 @@ impl<C> RetryPolicy<C> {
             total_timeout: self.settings.total_timeout,
             retries_open: self.settings.retry_on_open,
             retries_exhausted: self.settings.retry_on_exhausted,
+            max_retry_after: self.settings.max_retry_after,
         };
         Layer::new("retry", facts)
             .named(name)
@@ -217,6 +223,9 @@ impl<C> RetryPolicy<C> {
             .setting("jitter", SettingValue::Text(backoff.jitter.as_str().into()))
             .setting("max_retry_after", SettingValue::Duration(self.settings.max_retry_after))
             .maybe("total_timeout", self.settings.total_timeout.map(SettingValue::Duration))
+            .setting("retry_on_open", SettingValue::Flag(self.settings.retry_on_open))
+            .setting("retry_on_exhausted", SettingValue::Flag(self.settings.retry_on_exhausted))
+            .setting("keep_errors", SettingValue::Integer(self.settings.keep_errors.into()))
     }
 }
 
@@ -349,7 +358,7 @@ impl<C> RetryPolicyBuilder<C> {
 
     /// The age past which a call sleeps no more: a delay that would end later is not begun, and the
     /// call ends at once with its last error. Running attempts are not cut short; a
-    /// [`Timeout`](crate::Timeout) around the retry does that. Default: none.
+    /// timeout around the retry does that. Default: none.
     pub const fn total_timeout(mut self, limit: Duration) -> Self {
         self.given.total_timeout = Some(limit);
         self
@@ -377,8 +386,8 @@ impl<C> RetryPolicyBuilder<C> {
     }
 
     /// Keeps the errors of up to `most` earlier attempts for
-    /// [`RetryExhaustedError::errors`](crate::RetryExhaustedError::errors), the latest ones.
-    /// Default: 0.
+    /// [`RetryExhaustedError::errors`](crate::RetryExhaustedError::errors), the latest ones. A loop of
+    /// your own has seen them and keeps what it likes. Default: 0.
     pub const fn keep_errors(mut self, most: u16) -> Self {
         self.given.keep_errors = most;
         self

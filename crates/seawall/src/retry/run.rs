@@ -1,14 +1,14 @@
 //! DRIVE: calls the operation and waits, as the decisions say.
 
 use super::{
-    Attempts, Extras, NOTHING_ATTACHED, NoListener, OnRetry, RetryExecutor, RetryPolicy, Retrying,
-    Settings, Sleeper, attempts::Next,
+    Attempts, DefaultSleeper, Extras, NOTHING_ATTACHED, NoListener, OnRetry, RetryExecutor,
+    RetryPolicy, Retrying, Settings, Sleeper, attempts::Next,
 };
 use crate::{
     error::{Error, ExhaustedReason, Rejection},
     event,
     policy::{BlockingPolicy, Policy},
-    time::Moment,
+    time::{Moment, Tick},
     verdict::{Classify, Verdict},
 };
 use std::{collections::VecDeque, time::Duration};
@@ -19,13 +19,37 @@ fn verdict<T, E>(settings: &Settings, by: &impl Classify<T, E>, error: &Error<E>
     match error {
         Error::Operation(error) => by.classify(Err(error)),
         Error::Rejected(Rejection::CircuitBreakerOpen(open)) if settings.retry_on_open => {
-            Verdict::Transient { retry_after: open.retry_after() }
+            Verdict::Transient { retry_after: open.retry_after().map(|wait| settings.fit(wait)) }
         }
         Error::Rejected(Rejection::CircuitBreakerOpen(_)) => Verdict::Permanent,
         Error::Rejected(Rejection::TimedOut { .. } | Rejection::Injected) => Verdict::TRANSIENT,
         Error::RetryExhausted(_) if settings.retry_on_exhausted => Verdict::TRANSIENT,
         Error::RetryExhausted(_) => Verdict::Permanent,
         Error::FallbackExhausted(all) => verdict(settings, by, all.primary()),
+    }
+}
+
+impl Settings {
+    /// What a breaker asks for, which is rounded up by a step of its clock: that step alone does not
+    /// lift it over the limit.
+    fn fit(&self, wait: Duration) -> Duration {
+        let limit = self.max_retry_after;
+        let step = Duration::from_millis(Tick::step());
+        if wait.saturating_sub(step) <= limit { wait.min(limit) } else { wait }
+    }
+}
+
+impl<C> RetryPolicy<C> {
+    /// What an outcome means to this policy.
+    #[inline]
+    pub(super) fn verdict<T, E>(&self, outcome: Result<&T, &Error<E>>) -> Verdict
+    where
+        C: Classify<T, E>,
+    {
+        match outcome {
+            Ok(value) => self.chosen.classify.classify(Ok(value)),
+            Err(error) => verdict(&self.settings, &self.chosen.classify, error),
+        }
     }
 }
 
@@ -44,11 +68,7 @@ trait Source<T, E>: Send + Sync {
 
     #[inline]
     fn verdict(&self, outcome: Result<&T, &Error<E>>) -> Verdict {
-        let RetryPolicy { settings, chosen } = self.policy();
-        match outcome {
-            Ok(value) => chosen.classify.classify(Ok(value)),
-            Err(error) => verdict(settings, &chosen.classify, error),
-        }
+        self.policy().verdict(outcome)
     }
 
     fn first_success(&self) {
@@ -105,7 +125,7 @@ trait Waiting<T, E>: Source<T, E> {
 #[cfg(feature = "tokio")]
 impl<T, E, C: Classify<T, E>> Waiting<T, E> for RetryPolicy<C> {
     fn sleeper(&self) -> &impl Sleeper {
-        &super::DefaultSleeper
+        &DefaultSleeper
     }
 }
 
@@ -135,7 +155,7 @@ enum Step<T, E> {
 
 impl<'a, T, E: 'static, R: Source<T, E>> Call<'a, T, E, R> {
     fn new(source: &'a R, started: Option<Moment>) -> Self {
-        let attempts = Attempts::since(source.policy(), source.extras(), started);
+        let attempts = Attempts::since(source.policy(), source.extras(), &DefaultSleeper, started);
         Self { source, attempts, earlier: VecDeque::new() }
     }
 
@@ -285,7 +305,7 @@ where
 }
 
 /// A delay of zero is no wait: no timer, and after a few of them other tasks get a turn.
-async fn wait(sleeper: &impl Sleeper, delay: Duration, made: u64) {
+pub(super) async fn wait(sleeper: &impl Sleeper, delay: Duration, made: u64) {
     if !delay.is_zero() {
         sleeper.sleep(delay).await;
     } else if made % 8 == 0 {

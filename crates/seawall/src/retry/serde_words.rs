@@ -15,7 +15,7 @@
 use super::{BackoffStrategy, Jitter, RetryPolicy, backoff::Backoff};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
-    de::{self, Visitor},
+    de::{self, MapAccess, Visitor},
     ser::{self, SerializeStruct},
 };
 use std::{fmt, time::Duration};
@@ -78,47 +78,79 @@ impl Serialize for RetryPolicy {
     }
 }
 
-/// A policy as it may be written.
-#[derive(Deserialize)]
-#[serde(rename = "RetryPolicy", deny_unknown_fields)]
-struct Fields {
-    max_attempts: Option<u32>,
-    #[serde(alias = "backoff")]
-    backoff_strategy: Option<BackoffStrategy>,
-    multiplier: Option<f64>,
-    base_delay: Option<Written>,
-    max_delay: Option<Written>,
-    jitter: Option<JitterWord>,
-    total_timeout: Option<Written>,
-    max_retry_after: Option<Written>,
-    #[serde(default)]
-    retry_on_open: bool,
-    #[serde(default)]
-    retry_on_exhausted: bool,
-    #[serde(default)]
-    keep_errors: u16,
-}
+const FIELDS: &[&str] = &[
+    "max_attempts",
+    "backoff_strategy",
+    "backoff",
+    "multiplier",
+    "base_delay",
+    "max_delay",
+    "jitter",
+    "total_timeout",
+    "max_retry_after",
+    "retry_on_open",
+    "retry_on_exhausted",
+    "keep_errors",
+];
 
 impl<'de> Deserialize<'de> for RetryPolicy {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let fields = Fields::deserialize(deserializer)?;
+        deserializer.deserialize_struct("RetryPolicy", FIELDS, Fields)
+    }
+}
+
+/// Reads the fields by hand: each error is to name its field, whatever the format.
+struct Fields;
+
+impl<'de> Visitor<'de> for Fields {
+    type Value = RetryPolicy;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the settings of a retry policy")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RetryPolicy, A::Error> {
         let mut builder = RetryPolicy::builder();
-        let given = &mut builder.given;
-        given.max_attempts = fields.max_attempts.unwrap_or(given.max_attempts);
-        given.strategy = fields.backoff_strategy.unwrap_or(given.strategy);
-        given.multiplier = fields.multiplier;
-        given.base_delay = fields.base_delay.map(|Written(delay)| delay);
-        given.max_delay = fields.max_delay.map(|Written(delay)| delay);
-        match fields.jitter {
-            Some(JitterWord::Jitter(jitter)) => given.jitter = jitter,
-            Some(JitterWord::Decorrelated) => given.strategy = BackoffStrategy::Decorrelated,
-            None => {}
+        let (mut strategy, mut jitter) = (None, None);
+        while let Some(key) = map.next_key::<String>()? {
+            let given = &mut builder.given;
+            let field = match key.as_str() {
+                "max_attempts" => map.next_value().map(|attempts| given.max_attempts = attempts),
+                "backoff_strategy" | "backoff" => {
+                    map.next_value().map(|word| strategy = Some(word))
+                }
+                "multiplier" => map.next_value().map(|factor| given.multiplier = Some(factor)),
+                "base_delay" => map.next_value().map(|Written(d)| given.base_delay = Some(d)),
+                "max_delay" => map.next_value().map(|Written(d)| given.max_delay = Some(d)),
+                "jitter" => map.next_value().map(|word| jitter = Some(word)),
+                "total_timeout" => map.next_value().map(|Written(d)| given.total_timeout = Some(d)),
+                "max_retry_after" => {
+                    map.next_value().map(|Written(d)| given.max_retry_after = Some(d))
+                }
+                "retry_on_open" => map.next_value().map(|on| given.retry_on_open = on),
+                "retry_on_exhausted" => map.next_value().map(|on| given.retry_on_exhausted = on),
+                "keep_errors" => map.next_value().map(|most| given.keep_errors = most),
+                unknown => Err(de::Error::unknown_field(unknown, FIELDS)),
+            };
+            field.map_err(|error| de::Error::custom(format_args!("`{key}`: {error}")))?;
         }
-        given.total_timeout = fields.total_timeout.map(|Written(limit)| limit);
-        given.max_retry_after = fields.max_retry_after.map(|Written(limit)| limit);
-        given.retry_on_open = fields.retry_on_open;
-        given.retry_on_exhausted = fields.retry_on_exhausted;
-        given.keep_errors = fields.keep_errors;
+        let given = &mut builder.given;
+        match (strategy, jitter) {
+            (Some(strategy), Some(JitterWord::Decorrelated))
+                if strategy != BackoffStrategy::Decorrelated =>
+            {
+                return Err(de::Error::custom(format_args!(
+                    "`jitter`: `decorrelated` is a backoff strategy of its own, but `backoff_strategy` is {strategy}"
+                )));
+            }
+            (_, Some(JitterWord::Decorrelated)) => given.strategy = BackoffStrategy::Decorrelated,
+            (strategy, word) => {
+                given.strategy = strategy.unwrap_or(given.strategy);
+                if let Some(JitterWord::Jitter(jitter)) = word {
+                    given.jitter = jitter;
+                }
+            }
+        }
         builder.try_build().map_err(de::Error::custom)
     }
 }
@@ -261,14 +293,17 @@ mod tests {
     fn nonsense_is_refused_with_field_and_value() {
         for (json, parts) in [
             (r#"{"max_attempts": 0}"#, ["max_attempts", "0"]),
-            (r#"{"max_attempts": -1}"#, ["-1", "u32"]),
+            (r#"{"max_attempts": -1}"#, ["max_attempts", "-1"]),
             (r#"{"multiplier": -1}"#, ["multiplier", "-1"]),
             (r#"{"base_delay": "2s", "max_delay": "1s"}"#, ["max_delay", "1s"]),
-            (r#"{"base_delay": -1}"#, ["-1", "duration"]),
-            (r#"{"base_delay": -0.5}"#, ["-0.5", "duration"]),
-            (r#"{"base_delay": "soon"}"#, ["soon", "duration"]),
-            (r#"{"backoff": "quadratic"}"#, ["quadratic", "exponential"]),
-            (r#"{"jitter": "some"}"#, ["some", "plus_minus"]),
+            (r#"{"base_delay": -1}"#, ["base_delay", "-1"]),
+            (r#"{"base_delay": -0.5}"#, ["base_delay", "-0.5"]),
+            (r#"{"base_delay": "soon"}"#, ["base_delay", "soon"]),
+            (r#"{"backoff": "quadratic"}"#, ["backoff_strategy", "quadratic"]),
+            (r#"{"jitter": "some"}"#, ["jitter", "some"]),
+            (r#"{"backoff": "linear", "jitter": "decorrelated"}"#, ["jitter", "linear"]),
+            (r#"{"total_timeout": 1e300}"#, ["total_timeout", "1e+300"]),
+            (r#"{"retry_on_open": "yes"}"#, ["retry_on_open", "yes"]),
             (r#"{"max_atempts": 3}"#, ["max_atempts", "max_attempts"]),
         ] {
             let error = read(json).expect_err(json);

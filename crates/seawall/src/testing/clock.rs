@@ -3,21 +3,27 @@
 use crate::{erased::BoxFuture, random::Random, scope::World};
 use std::{
     fmt,
+    future::poll_fn,
+    mem,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    task::{Poll, Waker},
     time::Duration,
 };
 
 /// A clock that stands still until it is [advanced](Self::advance), or until someone sleeps by it:
-/// a sleep moves it on at once, so that nothing really waits. Clones share the clock.
+/// a sleep moves it on at once, so that nothing really waits. A timeout, which waits while something
+/// else goes on, ends when the clock has been moved past its limit. Clones share the clock.
 ///
 /// Async sleepers are released in the order in which they are polled. Where many tasks sleep at a
 /// time, tokio's paused clock is the better one.
 #[derive(Clone, Default)]
 pub struct ManualClock {
     nanos: Arc<AtomicU64>,
+    /// Timers that wait for the clock to move.
+    waiting: Arc<Mutex<Vec<Waker>>>,
 }
 
 impl ManualClock {
@@ -30,7 +36,15 @@ impl ManualClock {
 
     /// Moves on by `duration`.
     pub fn advance(&self, duration: Duration) {
-        self.nanos.fetch_add(nanos(duration), Relaxed);
+        let on = |now: u64| Some(now.saturating_add(nanos(duration)));
+        // The closure always gives a value.
+        let _ = self.nanos.fetch_update(Relaxed, Relaxed, on);
+        let waiting = mem::take(&mut *self.waiting());
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<Waker>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Moves back by `duration`, at most to the epoch, as real clocks should not but do.
@@ -58,6 +72,16 @@ impl World for ManualClock {
     fn sleep(&self, delay: Duration) -> Option<BoxFuture<'static, ()>> {
         let clock = self.clone();
         Some(Box::pin(async move { clock.advance(delay) }))
+    }
+
+    fn timer(&self, limit: Duration) -> Option<BoxFuture<'static, ()>> {
+        let clock = self.clone();
+        let end = self.now().saturating_add(limit);
+        Some(Box::pin(poll_fn(move |cx| {
+            // Queued before the look at the clock, so that no advance is missed in between.
+            clock.waiting().push(cx.waker().clone());
+            if clock.now() >= end { Poll::Ready(()) } else { Poll::Pending }
+        })))
     }
 
     fn sleep_blocking(&self, delay: Duration) -> bool {
@@ -120,6 +144,20 @@ mod tests {
         drop(_inner);
         let _again = Scope::new(Seed::new(3)).enter();
         assert_eq!(policy.delays().collect::<Vec<_>>(), first);
+    }
+
+    #[test]
+    fn a_guard_held_over_an_await_stays_inside_the_attached_scope() {
+        let (outer, inner) = (ManualClock::new(), ManualClock::new());
+        inner.advance(Duration::from_secs(7));
+        let mut future = std::pin::pin!(Scope::new(outer).attach(async {
+            let _inner = Scope::new(inner).enter();
+            crate::time::yield_now().await;
+            Tick::now().as_millis()
+        }));
+        let mut cx = std::task::Context::from_waker(Waker::noop());
+        assert!(future.as_mut().poll(&mut cx).is_pending());
+        assert_eq!(future.as_mut().poll(&mut cx), Poll::Ready(3_607_000));
     }
 
     #[test]

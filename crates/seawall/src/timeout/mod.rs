@@ -27,8 +27,9 @@
 //! # Behaviour
 //! The operation is polled first; the timer is armed only when it is pending, so what is ready at
 //! once costs no clock reading. When the limit is reached the operation is dropped before the call
-//! returns: nothing of it lives on. A limit of zero allows one poll; `Duration::MAX` never ends.
-//! Cancelling the call drops operation and timer. A panic passes on.
+//! returns: nothing of it lives on. A limit of zero allows one poll; `Duration::MAX` is as good as never.
+//! Cancelling the call drops operation and timer. A panic passes on. The timer is tokio's, which panics
+//! outside a tokio runtime.
 //!
 //! # Events
 //! [`TimedOut`](crate::Event::TimedOut).

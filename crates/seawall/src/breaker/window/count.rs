@@ -55,9 +55,15 @@ impl CountWindow {
         }
     }
 
-    pub(crate) fn record(&self, generation: u64, outcome: Outcome) -> Option<TransitionCause> {
+    pub(crate) fn record(
+        &self,
+        generation: u64,
+        outcome: Outcome,
+        current: impl Fn() -> bool,
+    ) -> Option<TransitionCause> {
         let ring = self.ring.get_or_init(|| Box::new(Ring::new(self.calls)));
-        self.rates.trip(ring.record(generation, outcome, self.calls.into())?)
+        let calls = self.calls.into();
+        self.rates.trip(ring.record(generation, outcome, calls, current)?)
     }
 
     pub(crate) fn reading(&self, generation: u64) -> Reading {
@@ -77,8 +83,14 @@ impl Ring {
     }
 
     /// What the ring holds with this outcome; none if it is of an older generation than the ring.
-    fn record(&self, generation: u64, outcome: Outcome, calls: u64) -> Option<Reading> {
-        let head = self.lock(generation)?;
+    fn record(
+        &self,
+        generation: u64,
+        outcome: Outcome,
+        calls: u64,
+        current: impl Fn() -> bool,
+    ) -> Option<Reading> {
+        let head = self.lock(generation, current)?;
         let fresh = head >> 2 != generation;
         let (place, mut bad) = if fresh { (0, 0) } else { (get(&self.place), get(&self.bad)) };
         let (mut filled, next) = (place >> 32, place & HALF);
@@ -102,7 +114,7 @@ impl Ring {
     }
 
     fn reading(&self, generation: u64) -> Reading {
-        let Some(head) = self.lock(generation) else { return Reading::default() };
+        let Some(head) = self.lock(generation, || false) else { return Reading::default() };
         let (place, bad) = (get(&self.place), get(&self.bad));
         let reading = Reading { calls: place >> 32, failures: bad & HALF, slow: bad >> 32 };
         self.unlock(head);
@@ -110,11 +122,11 @@ impl Ring {
     }
 
     /// Takes the lock; gives what the head was, or none if the ring is newer than `generation`.
-    fn lock(&self, generation: u64) -> Option<u64> {
+    fn lock(&self, generation: u64, current: impl Fn() -> bool) -> Option<u64> {
         let mut spins = 0;
         loop {
             let head = self.head.load(Ordering::Relaxed);
-            if is_newer(head >> 2, generation) {
+            if is_newer(head >> 2, generation) && !current() {
                 return None;
             }
             // Acquire: pairs with the Release in `unlock`, so that the last holder's writes are
@@ -159,7 +171,7 @@ mod loom_tests {
         let window = CountWindow::new(calls, RATES);
         // At least once, so that the ring is made outside the model's threads.
         for outcome in before {
-            let _ = window.record(1, *outcome);
+            let _ = window.record(1, *outcome, || false);
         }
         Arc::new(window)
     }
@@ -172,10 +184,10 @@ mod loom_tests {
             let other = {
                 let window = Arc::clone(&window);
                 thread::spawn(move || {
-                    let _ = window.record(1, Outcome::Failure);
+                    let _ = window.record(1, Outcome::Failure, || false);
                 })
             };
-            window.record(1, Outcome::SlowFailure);
+            window.record(1, Outcome::SlowFailure, || false);
             other.join().expect("no panic");
             let reading = window.reading(1);
             assert_eq!(reading, Reading { calls: 3, failures: 2, slow: 1 });
@@ -191,11 +203,11 @@ mod loom_tests {
             let other = {
                 let window = Arc::clone(&window);
                 thread::spawn(move || {
-                    let _ = window.record(1, Outcome::Failure);
+                    let _ = window.record(1, Outcome::Failure, || false);
                 })
             };
             if !window.is_quiet(1) {
-                window.record(1, Outcome::Success);
+                window.record(1, Outcome::Success, || false);
             }
             other.join().expect("no panic");
             assert_eq!(window.reading(1), Reading { calls: 2, failures: 1, slow: 0 });
@@ -210,10 +222,10 @@ mod loom_tests {
             let stale = {
                 let window = Arc::clone(&window);
                 thread::spawn(move || {
-                    let _ = window.record(1, Outcome::Failure);
+                    let _ = window.record(1, Outcome::Failure, || false);
                 })
             };
-            window.record(2, Outcome::Success);
+            window.record(2, Outcome::Success, || false);
             stale.join().expect("no panic");
             assert_eq!(window.reading(2), Reading { calls: 1, failures: 0, slow: 0 });
         });

@@ -108,17 +108,21 @@ impl Window {
     }
 
     /// Takes an outcome of `generation` in; gives the cause if it reaches a rate.
+    ///
+    /// `current` tells whether that is the word's generation still: a window that seems to be of a
+    /// newer one is then so only since generations have wrapped.
     #[inline]
     pub(crate) fn record(
         &self,
         generation: u64,
         now: impl FnOnce() -> Tick,
         outcome: Outcome,
+        current: impl Fn() -> bool,
     ) -> Option<TransitionCause> {
         match self {
             Self::Nothing => None,
-            Self::Count(window) => window.record(generation, outcome),
-            Self::Time(window) => window.record(generation, now(), outcome),
+            Self::Count(window) => window.record(generation, outcome, current),
+            Self::Time(window) => window.record(generation, now(), outcome, current),
         }
     }
 

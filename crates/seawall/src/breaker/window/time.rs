@@ -95,8 +95,9 @@ impl TimeWindow {
         generation: u64,
         now: Tick,
         outcome: Outcome,
+        current: impl Fn() -> bool,
     ) -> Option<TransitionCause> {
-        self.record_in(thread_slot(), generation, now, outcome)
+        self.record_in(thread_slot(), (generation, now), outcome, current)
     }
 
     /// [`record`](Self::record) by the owner of `slot`.
@@ -104,15 +105,17 @@ impl TimeWindow {
     fn record_in(
         &self,
         slot: Option<usize>,
-        generation: u64,
-        now: Tick,
+        (generation, now): (u64, Tick),
         outcome: Outcome,
+        current: impl Fn() -> bool,
     ) -> Option<TransitionCause> {
         let shards = self.shards.get_or_init(|| Box::new(Shards::new()));
         let tag = self.tag(generation, now);
         let decides = match slot {
-            Some(slot) => shards.own[slot].get_or_init(Box::default).record(tag, outcome),
-            None => sync::lock(&shards.shared).get_or_insert_default().record(tag, outcome),
+            Some(slot) => shards.own[slot].get_or_init(Box::default).record(tag, outcome, current),
+            None => {
+                sync::lock(&shards.shared).get_or_insert_default().record(tag, outcome, current)
+            }
         };
         if decides { self.decide(shards, slot, tag) } else { None }
     }
@@ -170,11 +173,11 @@ impl Default for Shard {
 impl Shard {
     /// Counts an outcome; true if it gives cause to decide. The caller is the only writer.
     #[inline]
-    fn record(&self, tag: Tag, outcome: Outcome) -> bool {
+    fn record(&self, tag: Tag, outcome: Outcome, current: impl Fn() -> bool) -> bool {
         let at = usize::try_from(tag.number() % BUCKETS as u64).unwrap_or_default();
         let bucket = &self.buckets[at];
         let held = Tag(bucket.tag.load(Ordering::Relaxed));
-        if held != tag && !bucket.turn(held, tag) {
+        if held != tag && !bucket.turn(held, tag, current) {
             return false;
         }
         bucket.count(outcome);
@@ -205,9 +208,9 @@ impl Bucket {
     /// Makes the bucket ready for `tag`; false if it holds a newer generation, which the outcome
     /// must not touch.
     #[cold]
-    fn turn(&self, held: Tag, tag: Tag) -> bool {
+    fn turn(&self, held: Tag, tag: Tag, current: impl Fn() -> bool) -> bool {
         if held.0 != CHANGING {
-            if is_newer(held.generation(), tag.generation()) {
+            if is_newer(held.generation(), tag.generation()) && !current() {
                 return false;
             }
             let ahead = held.number().wrapping_sub(tag.number()) & NUMBER;
@@ -288,9 +291,11 @@ mod loom_tests {
             let window = Arc::new(window());
             let other = {
                 let window = Arc::clone(&window);
-                thread::spawn(move || window.record_in(Some(1), 1, NOW, Outcome::Failure))
+                thread::spawn(move || {
+                    window.record_in(Some(1), (1, NOW), Outcome::Failure, || false)
+                })
             };
-            let here = window.record_in(Some(0), 1, NOW, Outcome::Failure);
+            let here = window.record_in(Some(0), (1, NOW), Outcome::Failure, || false);
             let there = other.join().expect("no panic");
             assert!(here.is_some() || there.is_some(), "a lost trip");
             assert_eq!(window.reading(1, NOW), Reading { calls: 2, failures: 2, slow: 0 });
@@ -302,12 +307,12 @@ mod loom_tests {
     fn no_schedule_mixes_the_counts_of_two_buckets() {
         loom::model(|| {
             let window = Arc::new(window());
-            window.record_in(Some(0), 1, NOW, Outcome::Failure);
+            window.record_in(Some(0), (1, NOW), Outcome::Failure, || false);
             let later = Tick::from_millis(1100);
             let writer = {
                 let window = Arc::clone(&window);
                 thread::spawn(move || {
-                    let _ = window.record_in(Some(0), 1, later, Outcome::Success);
+                    let _ = window.record_in(Some(0), (1, later), Outcome::Success, || false);
                 })
             };
             let Reading { calls, failures, .. } = window.reading(1, later);
@@ -325,10 +330,10 @@ mod loom_tests {
             let newer = {
                 let window = Arc::clone(&window);
                 thread::spawn(move || {
-                    let _ = window.record_in(Some(1), 2, NOW, Outcome::Success);
+                    let _ = window.record_in(Some(1), (2, NOW), Outcome::Success, || false);
                 })
             };
-            window.record_in(Some(0), 1, NOW, Outcome::Failure);
+            window.record_in(Some(0), (1, NOW), Outcome::Failure, || false);
             newer.join().expect("no panic");
             assert_eq!(window.reading(2, NOW), Reading { calls: 1, failures: 0, slow: 0 });
         });
