@@ -94,7 +94,7 @@ fn the_breaker_opens_probes_and_ends_closed() {
 #[test]
 fn what_happens_is_told_in_a_hundred_lines_at_most() {
     let told = [
-        "stack: fallback(1) > breaker(3, 500ms) > retry(3) > timeout(60ms)",
+        "stack: fallback > breaker(3, 500ms) > retry(3) > timeout(60ms)",
         "lint:  in order",
         "attempt 1 of 3 failed (503 Service Unavailable), next in",
         "attempt 1 of 3 failed (429 Too Many Requests, Retry-After 1s), next in 1.00s",

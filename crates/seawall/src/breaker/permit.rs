@@ -375,7 +375,7 @@ pub struct Counters {
     pub rejected: u64,
     /// How often it has opened since it was made.
     pub opened: u64,
-    /// Transitions that no observer will hear of, since one of them hangs and 1024 wait already.
+    /// Transitions that no observer will hear of, since one of them hangs and 65 536 wait already.
     pub untold: u64,
 }
 

@@ -70,14 +70,14 @@ impl Terms {
         if !(ratio >= 0.0 && ratio <= 1.0) {
             return Err(Refusal::number("ratio", ratio, "`ratio` must be within 0..=1"));
         }
-        if floor == 0 {
-            let rule = "`floor` must be 1 or more, or no retry could ever be paid";
-            return Err(Refusal::integer("floor", 0, rule));
-        }
         let gain = (ratio * TOKEN as f64) as u64;
         if gain == 0 && ratio > 0.0 {
             let rule = "`ratio` must be 0, or from 0.000000001 to 1";
             return Err(Refusal::number("ratio", ratio, rule));
+        }
+        if floor == 0 {
+            let rule = "`floor` must be 1 or more, or no retry could ever be paid";
+            return Err(Refusal::integer("floor", 0, rule));
         }
         Ok(Self {
             capacity: floor as u64 * TOKEN,

@@ -208,3 +208,30 @@ pub(crate) fn together<R: Send>(threads: usize, each: impl Fn(usize) -> R + Sync
         running.into_iter().map(|thread| thread.join().unwrap()).collect()
     })
 }
+
+/// A world that only listens: each event as `hear` puts it.
+#[cfg(feature = "testing")]
+pub(crate) struct Hears<T, F>(Log<T>, F);
+
+#[cfg(feature = "testing")]
+impl<T, F> seawall::testing::World for Hears<T, F>
+where
+    T: Clone + Send,
+    F: Fn(&Event<'_>) -> Option<T> + Send + Sync,
+{
+    fn observe(&self, event: &Event<'_>) {
+        if let Some(heard) = (self.1)(event) {
+            self.0.push(heard);
+        }
+    }
+}
+
+/// What this thread's policies tell of while the guard lives.
+#[cfg(feature = "testing")]
+pub(crate) fn heard<T: Clone + Send + 'static>(
+    hear: impl Fn(&Event<'_>) -> Option<T> + Send + Sync + 'static,
+) -> (Log<T>, seawall::testing::Entered) {
+    let log = Log::default();
+    let scope = seawall::testing::Scope::new(Hears(log.clone(), hear));
+    (log, scope.enter())
+}

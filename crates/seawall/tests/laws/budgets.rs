@@ -2,14 +2,9 @@
 
 use crate::common::{Calls, Down, Outcome, S, poll_once, together};
 use seawall::{
-    Error, ExhaustedReason, RetryBudget, RetryExecutor, RetryPolicy, When, retry::SharedBudget,
+    Error, ExhaustedReason, RetryBudget, RetryExecutor, RetryPolicy, retry::SharedBudget,
 };
-use std::{
-    future::ready,
-    pin::pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{future::ready, pin::pin, sync::Arc, time::Duration};
 
 const AT_ONCE: RetryPolicy =
     RetryPolicy::builder().max_attempts(5).base_delay(Duration::ZERO).build();
@@ -142,8 +137,7 @@ async fn a_retry_that_was_paid_and_then_cancelled_is_not_paid_back() {
 #[test]
 fn calls_that_are_not_retried_cost_nothing() {
     let budget = Arc::new(RetryBudget::new(0.0, 10));
-    let never: RetryPolicy<When<fn(&Down) -> bool>> =
-        RetryPolicy::builder().base_delay(Duration::ZERO).when((|_| false) as fn(&Down) -> bool).build();
+    let never = RetryPolicy::builder().when(|_: &Down| false).base_delay(Duration::ZERO).build();
     let once = RetryPolicy::builder().max_attempts(1).base_delay(Duration::ZERO).build();
     let permanent = RetryExecutor::new(never).budget(Arc::clone(&budget));
     let alone = RetryExecutor::new(once).budget(Arc::clone(&budget));

@@ -310,7 +310,12 @@ fn no_failure_is_lost_when_sixty_four_come_at_once() {
                 let _scope = scope.enter();
                 all[n].lock().unwrap().take().unwrap().record(Verdict::TRANSIENT);
             });
-            assert!(is_open(&breaker), "{}: {:?}", seawall::Pipeline::new(&breaker), breaker.counters());
+            assert!(
+                is_open(&breaker),
+                "{}: {:?}",
+                seawall::Pipeline::new(&breaker),
+                breaker.counters()
+            );
         }
     }
 }

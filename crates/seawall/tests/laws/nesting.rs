@@ -7,8 +7,7 @@ use seawall::{
 };
 use std::{sync::Arc, time::Duration};
 
-const FOUR: RetryPolicy =
-    RetryPolicy::builder().max_attempts(4).base_delay(Duration::ZERO).build();
+const FOUR: RetryPolicy = RetryPolicy::builder().max_attempts(4).base_delay(Duration::ZERO).build();
 const FOUR_EACH: RetryPolicy = FOUR.to_builder().retry_on_exhausted().build();
 
 /// Law 14: sixty-four elsewhere.

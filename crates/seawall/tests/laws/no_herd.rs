@@ -64,7 +64,10 @@ fn fifty_breakers_opened_together_probe_together_without_jitter_and_apart_with_i
 fn jitter_lengthens_the_open_time_by_at_most_its_share() {
     let (_clock, _scopes, all) = fleet(0.2);
     let waits: Vec<Duration> = all.iter().map(|b| b.time_until_probe().unwrap()).collect();
-    assert!(waits.iter().all(|wait| (RECOVERY..=RECOVERY * 6 / 5 + MS).contains(wait)), "{waits:?}");
+    assert!(
+        waits.iter().all(|wait| (RECOVERY..=RECOVERY * 6 / 5 + MS).contains(wait)),
+        "{waits:?}"
+    );
     let mean = waits.iter().sum::<Duration>() / 50;
     assert!((RECOVERY + S / 2..=RECOVERY + 3 * S / 2).contains(&mean), "{mean:?}");
 }

@@ -21,7 +21,11 @@ fn fails() -> Outcome {
 fn layers() -> Vec<Layer> {
     vec![
         Arc::new(FallbackChain::new().call(fails)),
-        Arc::new(FallbackChain::new().value(1).only_if(|error: &Error<Down>| error.operation().is_none())),
+        Arc::new(
+            FallbackChain::new()
+                .value(1)
+                .only_if(|error: &Error<Down>| error.operation().is_none()),
+        ),
         Arc::new(CircuitBreaker::new()),
         Arc::new(RETRY),
         Arc::new(RetryExecutor::new(RETRY)),
@@ -33,7 +37,11 @@ fn blocking_layers() -> Vec<BlockingLayer> {
     let zero = RetryPolicy::builder().base_delay(Duration::ZERO).build();
     vec![
         Arc::new(FallbackChain::new().call(fails)),
-        Arc::new(FallbackChain::new().value(1).only_if(|error: &Error<Down>| error.operation().is_none())),
+        Arc::new(
+            FallbackChain::new()
+                .value(1)
+                .only_if(|error: &Error<Down>| error.operation().is_none()),
+        ),
         Arc::new(CircuitBreaker::new()),
         Arc::new(zero),
         Arc::new(RetryExecutor::new(zero)),

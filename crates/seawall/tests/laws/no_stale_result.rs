@@ -22,14 +22,8 @@ fn breakers() -> Vec<(&'static str, CircuitBreaker)> {
     let builder = || CircuitBreaker::builder().recovery_timeout(RECOVERY);
     vec![
         ("consecutive failures", builder().failure_threshold(3).build()),
-        (
-            "count window",
-            builder().failure_rate(0.5).over_calls(20).minimum_calls(3).build(),
-        ),
-        (
-            "time window",
-            builder().failure_rate(0.5).over_time(3600 * S).minimum_calls(3).build(),
-        ),
+        ("count window", builder().failure_rate(0.5).over_calls(20).minimum_calls(3).build()),
+        ("time window", builder().failure_rate(0.5).over_time(3600 * S).minimum_calls(3).build()),
     ]
 }
 
@@ -171,11 +165,8 @@ fn a_success_that_races_a_failed_probe_does_not_undo_it() {
 #[test]
 fn a_failure_that_comes_after_the_probe_that_closed_does_not_open_again() {
     let (clock, _scope) = virtual_time();
-    let breaker = CircuitBreaker::builder()
-        .failure_threshold(1)
-        .recovery_timeout(RECOVERY)
-        .probes(2)
-        .build();
+    let breaker =
+        CircuitBreaker::builder().failure_threshold(1).recovery_timeout(RECOVERY).probes(2).build();
     fail(&breaker);
     clock.advance(RECOVERY);
     let (fails, succeeds) = (breaker.try_acquire().unwrap(), breaker.try_acquire().unwrap());
@@ -206,9 +197,8 @@ fn a_probe_whose_lease_has_ended_changes_nothing_when_it_ends_at_last() {
 /// Law 3 through `run`, where the calls are futures.
 #[tokio::test(start_paused = true)]
 async fn running_calls_that_end_after_trip_and_recovery_change_nothing() {
-    let breaker = Arc::new(
-        CircuitBreaker::builder().failure_threshold(3).recovery_timeout(RECOVERY).build(),
-    );
+    let breaker =
+        Arc::new(CircuitBreaker::builder().failure_threshold(3).recovery_timeout(RECOVERY).build());
     let started = Arc::new(Calls::new());
     let mut running = Vec::new();
     for _ in 0..8 {

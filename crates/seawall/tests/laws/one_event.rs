@@ -1,7 +1,9 @@
 //! Law 4: one event per transition, in order, outside every lock, each under catch_unwind; an
 //! observer may call back into the breaker.
 
-use crate::common::{Log, Outcome, S, fail, quiet_panic, together, transitions, watched};
+use crate::common::{
+    Log, Outcome, S, fail, poll_once, quiet_panic, together, transitions, watched,
+};
 use seawall::{
     CircuitBreaker, CircuitState, Event, Random, Verdict,
     breaker::{Mode, Transition, TransitionCause},
@@ -9,6 +11,7 @@ use seawall::{
     testing::{ManualClock, Scope},
 };
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
@@ -207,6 +210,21 @@ fn observers_that_panic_lose_nothing() {
     }
     let round = [Open, HalfOpen, Closed];
     assert_eq!(states(&log.all()), [round, round, round].concat());
+}
+
+/// Laws 4 and 16: an observer that panics while the operation's panic unwinds does not end the
+/// process.
+#[test]
+fn observers_that_panic_while_the_operation_unwinds_lose_nothing() {
+    let breaker = restless();
+    breaker.observe(|_: &Event<'_>| quiet_panic());
+    let log = transitions(&breaker);
+    let call = || breaker.run_blocking(|| -> Outcome { quiet_panic() });
+    assert!(catch_unwind(AssertUnwindSafe(call)).is_err());
+    let mut call = Box::pin(breaker.run(async || -> Outcome { quiet_panic() }));
+    let poll = || poll_once(call.as_mut()).is_ready();
+    assert!(catch_unwind(AssertUnwindSafe(poll)).is_err());
+    assert_eq!(states(&log.all()), [Open, HalfOpen, Open]);
 }
 
 /// Law 4: those who hear every policy are held to the same.

@@ -8,7 +8,7 @@ use seawall::{
 use std::{
     future::{Future, pending},
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::{Pin, pin},
+    pin::pin,
     sync::Arc,
     task::Poll,
 };
@@ -275,7 +275,21 @@ fn a_panic_caught_inside_the_operation_is_its_own_affair() {
 #[tokio::test(start_paused = true)]
 async fn a_panic_of_the_function_that_makes_the_future_counts_as_a_failure() {
     let breaker = breaker();
-    let operation = || -> Pin<Box<dyn Future<Output = Outcome> + Send>> { quiet_panic() };
+    let operation = || -> std::future::Pending<Outcome> { quiet_panic() };
     assert!(panics(breaker.run(operation)).await);
     assert_eq!(breaker.counters().consecutive_failures, 1);
+    let stack = Pipeline::new((FallbackChain::new().value(1), &breaker, RetryPolicy::new()));
+    assert!(panics(stack.run(operation)).await);
+    assert_eq!(breaker.counters().consecutive_failures, 2);
+}
+
+/// Law 16: counted when it happens, not when somebody lets go of the future.
+#[tokio::test(start_paused = true)]
+async fn a_panic_counts_at_once_whoever_holds_the_future() {
+    let breaker = breaker();
+    let mut call = Box::pin(breaker.run(async || -> Outcome { quiet_panic() }));
+    assert!(panics_blocking(|| drop(poll_once(call.as_mut()))));
+    assert_eq!(breaker.counters().consecutive_failures, 1);
+    drop(call);
+    assert_eq!(breaker.counters().consecutive_failures, 1, "and once");
 }
