@@ -190,7 +190,7 @@ fn a_stack_of_four_allocates_nothing() {
         assert_free(&Pipeline::new((chain, &breaker, executor(), HOUR)));
         assert_free(&(Some(chain), None::<Timeout>, Pipeline::new((HOUR, &breaker)), RETRY));
         assert_free_blocking(&(chain, &breaker, RETRY));
-        assert_free_blocking(&(Some(chain), &breaker, executor(), None::<RetryPolicy>));
+        assert_free_blocking(&(Some(chain), &breaker, executor(), RETRY));
     }
 }
 

@@ -811,7 +811,7 @@ mod sharing {
         let scope = Scope::new(clock);
         let builder = CircuitBreaker::builder().failure_rate(1.0).minimum_calls(1_000_000);
         let breaker = builder.over_time(HOUR).build();
-        let all_here = std::sync::Barrier::new(100);
+        let all_here = common::Meeting::new(100);
         together(100, |_| {
             let _scope = scope.enter();
             fail(&breaker);

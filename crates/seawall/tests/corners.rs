@@ -105,22 +105,6 @@ fn a_loop_of_ones_own_around_a_breaker_does_not_retry_its_rejection() {
     assert!(matches!(ended, Err(Error::Rejected(_))), "{ended:?}");
 }
 
-/// Law 3 is no reason to drop outcomes: a window that seems newer, since generations have wrapped
-/// around it, starts over.
-#[test]
-fn a_window_counts_on_after_half_of_all_generations_went_by_without_an_outcome() {
-    let breaker =
-        CircuitBreaker::builder().failure_rate(1.0).over_calls(2).minimum_calls(2).build();
-    let _ = breaker.run_blocking(|| Outcome::Ok(1));
-    for _ in 0..(1_u32 << 27) + 10 {
-        breaker.reset();
-    }
-    for _ in 0..2 {
-        fail(&breaker);
-    }
-    assert!(breaker.state().is_open());
-}
-
 /// Law 4: nothing that an observer leaves behind stops the events after it.
 #[test]
 fn a_panic_that_panics_again_when_it_is_dropped_stops_no_later_event() {

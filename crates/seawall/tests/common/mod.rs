@@ -9,7 +9,7 @@ use std::{
     panic,
     pin::Pin,
     sync::{
-        Arc, Mutex,
+        Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering::SeqCst},
         mpsc,
     },
@@ -21,6 +21,9 @@ use std::{
 pub(crate) const MS: Duration = Duration::from_millis(1);
 pub(crate) const S: Duration = Duration::from_secs(1);
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+
+/// After this a test that hangs fails. Nothing waits for it otherwise.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An operation's error, with a number to tell one from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,7 +186,7 @@ pub(crate) fn watched<R: Send + 'static>(test: impl FnOnce() -> R + Send + 'stat
         let _ = done.send(());
         result
     });
-    if let Err(mpsc::RecvTimeoutError::Timeout) = wait.recv_timeout(Duration::from_secs(60)) {
+    if let Err(mpsc::RecvTimeoutError::Timeout) = wait.recv_timeout(PATIENCE) {
         panic!("it hangs");
     }
     match thread.join() {
@@ -192,9 +195,36 @@ pub(crate) fn watched<R: Send + 'static>(test: impl FnOnce() -> R + Send + 'stat
     }
 }
 
+/// A place where as many threads meet as are expected, again and again. Whoever waits for one that
+/// has panicked fails, and does not hang.
+pub(crate) struct Meeting {
+    expected: usize,
+    /// How many have come, in all.
+    came: Mutex<usize>,
+    all_here: Condvar,
+}
+
+impl Meeting {
+    pub(crate) fn new(expected: usize) -> Self {
+        Self { expected, came: Mutex::default(), all_here: Condvar::new() }
+    }
+
+    pub(crate) fn wait(&self) {
+        let mut came = self.came.lock().unwrap_or_else(PoisonError::into_inner);
+        let rounds = *came / self.expected;
+        *came += 1;
+        self.all_here.notify_all();
+        let round_goes_on = |came: &mut usize| *came / self.expected == rounds;
+        let (came, ended) =
+            self.all_here.wait_timeout_while(came, PATIENCE, round_goes_on).unwrap();
+        drop(came);
+        assert!(!ended.timed_out(), "some thread did not come");
+    }
+}
+
 /// Runs `each` on `threads` threads that start together, with the number of its thread.
 pub(crate) fn together<R: Send>(threads: usize, each: impl Fn(usize) -> R + Sync) -> Vec<R> {
-    let start = std::sync::Barrier::new(threads);
+    let start = Meeting::new(threads);
     thread::scope(|scope| {
         let (start, each) = (&start, &each);
         let running: Vec<_> = (0..threads)

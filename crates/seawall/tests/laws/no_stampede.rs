@@ -1,13 +1,13 @@
 //! Law 2: slots in half-open never exceed the limit, in any schedule, on any number of threads.
 
-use crate::common::{Calls, Outcome, S, fail, together};
+use crate::common::{Calls, Meeting, Outcome, PATIENCE, S, fail, together};
 use seawall::{
     CircuitBreaker, CircuitState, Error, Verdict,
     testing::{ManualClock, Scope},
 };
 use std::{
     sync::{
-        Arc, Barrier,
+        Arc,
         atomic::{AtomicU32, Ordering::SeqCst},
     },
     time::Duration,
@@ -55,7 +55,8 @@ async fn operations_started(breaker: Arc<CircuitBreaker>, scope: Option<Scope>) 
     }
     let mut started = 0;
     for _ in 0..CALLERS {
-        started += usize::from(heard.recv().await == Some("started"));
+        let said = tokio::time::timeout(PATIENCE, heard.recv()).await.expect("they all decide");
+        started += usize::from(said == Some("started"));
     }
     open.send(true).unwrap();
     for task in tasks {
@@ -104,7 +105,7 @@ fn sixty_four_threads_get_as_many_permits_as_there_are_probes() {
     let scope = Scope::new(clock.clone());
     for probes in [1, 2, 5] {
         let breaker = breaker(probes);
-        let (round, admitted) = (Barrier::new(CALLERS), Calls::new());
+        let (round, admitted) = (Meeting::new(CALLERS), Calls::new());
         together(CALLERS, |n| {
             let _scope = scope.enter();
             for _ in 0..ROUNDS {
@@ -167,7 +168,7 @@ fn sixty_four_threads_at_the_end_of_a_lease_get_one_permit() {
         clock.advance(RECOVERY);
         let _hung = breaker.try_acquire().unwrap();
         clock.advance(62 * S);
-        let (all_asked, admitted) = (Barrier::new(CALLERS), Calls::new());
+        let (all_asked, admitted) = (Meeting::new(CALLERS), Calls::new());
         together(CALLERS, |_| {
             let _scope = scope.enter();
             let permit = breaker.try_acquire();

@@ -113,7 +113,7 @@ fn transitions_under_eight_threads_form_a_chain_with_none_missing_or_doubled() {
         }
     });
     let log = log.all();
-    assert!(log.len() > 4000, "it moved only {} times", log.len());
+    assert!(log.len() > 1000, "it moved only {} times", log.len());
     assert_chain(&log);
     assert_eq!(log.last().unwrap().to, breaker.state());
     assert_eq!(log.last(), breaker.last_transition().as_ref());

@@ -176,6 +176,26 @@ mod tests {
         assert_eq!(rates.trip(slow), Some(TransitionCause::SlowCallRate));
     }
 
+    /// A window that seems newer, since half of all generations went by without an outcome.
+    #[test]
+    #[cfg(not(seawall_loom))]
+    fn a_current_outcome_is_counted_however_many_generations_went_by() {
+        let rates = Rates { minimum_calls: 2, failure_rate: Some(1.0), slow_call_rate: None };
+        let later = 1 + (1 << 27) + 10;
+        for window in
+            [Window::Count(CountWindow::new(2, rates)), Window::Time(TimeWindow::new(100, rates))]
+        {
+            let record = |generation, current: bool| {
+                let now = || Tick::from_millis(1000);
+                let _ = window.record(generation, now, Outcome::Failure, || current);
+                window.reading(later, now).calls
+            };
+            record(1, true);
+            assert_eq!(record(later, false), 0, "what is stale stays out");
+            assert_eq!(record(later, true), 1);
+        }
+    }
+
     #[test]
     fn generations_are_ordered_across_the_wrap() {
         let last = (1 << 28) - 1;
