@@ -179,3 +179,27 @@ async fn lint_finds_no_hurry_in_a_retry_that_waits_as_long_as_the_breaker_says()
     let hurry = stack.lint().into_iter().find(|f| f.rule() == "retry-outside-open-breaker");
     assert_eq!(hurry, None);
 }
+
+/// Law 2: a cancelled probe's slot is free again only when nothing of its operation lives on.
+#[test]
+fn a_cancelled_probe_is_gone_before_its_slot_is_free() {
+    struct OnDrop<'a>(&'a CircuitBreaker, &'a AtomicBool);
+    impl Drop for OnDrop<'_> {
+        fn drop(&mut self) {
+            self.1.store(self.0.try_acquire().is_err(), SeqCst);
+        }
+    }
+    let breaker =
+        CircuitBreaker::builder().failure_threshold(1).recovery_timeout(Duration::ZERO).build();
+    fail(&breaker);
+    let held = AtomicBool::new(false);
+    {
+        let mut probe = pin!(breaker.run(async || {
+            let _on_drop = OnDrop(&breaker, &held);
+            std::future::pending::<Outcome>().await
+        }));
+        assert!(poll_once(probe.as_mut()).is_pending());
+    }
+    assert!(held.load(SeqCst), "the slot was taken while the operation was dropped");
+    assert!(breaker.try_acquire().is_ok());
+}

@@ -53,7 +53,7 @@ where
         F: Fn() -> Fut + Send + Sync,
         Fut: Future<Output = Result<T, Error<E>>> + Send,
     {
-        Guarded { breaker: self, permit: None, attempt: Attempt::new(op) }
+        Guarded { breaker: self, attempt: Attempt::new(op), permit: None }
     }
 }
 
@@ -61,10 +61,11 @@ pin_project! {
     /// A call through a breaker. By hand, so that it stays small and its outcome is never copied.
     struct Guarded<'a, C, F, Fut> {
         breaker: &'a CircuitBreaker<C>,
-        // Asked for by the first poll. Dropped before the operation's own future is.
-        permit: Option<Permit<'a>>,
+        // Before the permit: a slot is free again only when nothing of its operation lives on.
         #[pin]
         attempt: Attempt<F, Fut>,
+        // Asked for by the first poll.
+        permit: Option<Permit<'a>>,
     }
 }
 
