@@ -581,6 +581,40 @@ mod figures {
         assert_eq!(log.all(), [7, 8], "opened by the one, rejecting the other");
     }
 
+    /// Law 12: what waits for an observer that hangs is bounded, and what is given up is counted.
+    #[test]
+    fn transitions_that_an_observer_hangs_on_are_given_up_and_counted_as_untold() {
+        common::watched(|| {
+            let breaker = Arc::new(sensitive().build());
+            let (entered, wait_entered) = std::sync::mpsc::channel();
+            let (leave, wait_leave) = std::sync::mpsc::channel::<()>();
+            let hangs = std::sync::Mutex::new(Some(wait_leave));
+            breaker.observe(move |_: &Event<'_>| {
+                if let Some(wait_leave) = hangs.lock().unwrap().take() {
+                    entered.send(()).unwrap();
+                    wait_leave.recv().unwrap();
+                }
+            });
+            let log = transitions(&breaker);
+            let hanging = std::thread::spawn({
+                let breaker = Arc::clone(&breaker);
+                move || breaker.reset()
+            });
+            wait_entered.recv().unwrap();
+            let mut made = 1;
+            while breaker.counters().untold < 10 {
+                breaker.reset();
+                made += 1;
+                assert!(made < 1_000_000, "more and more are kept");
+            }
+            leave.send(()).unwrap();
+            hanging.join().unwrap();
+            breaker.isolate();
+            assert_eq!(log.all().len(), made - 10 + 1);
+            assert_eq!(log.all().last(), breaker.last_transition().as_ref());
+        });
+    }
+
     #[test]
     fn states_and_causes_print_as_in_events() {
         let states = [

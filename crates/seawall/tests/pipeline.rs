@@ -153,6 +153,15 @@ mod order {
     }
 
     #[tokio::test]
+    async fn the_empty_stack_lets_everything_through() {
+        let empty = Pipeline::builder().build();
+        let calls = Calls::new();
+        assert_eq!(empty.run(async || calls.fail()).await, Err(Error::Operation(Down(1))));
+        assert_eq!(empty.run_blocking(|| calls.fail_first(0)), Ok(2));
+        assert_eq!((empty.to_string().as_str(), empty.layers().len()), ("", 0));
+    }
+
+    #[tokio::test]
     async fn none_lets_everything_through() {
         let nothing = Pipeline::new((None::<RetryPolicy>, None::<CircuitBreaker>));
         let calls = Calls::new();

@@ -795,6 +795,8 @@ mod budgets {
 mod loops {
     use super::*;
 
+    const RETRY_ONCE: RetryPolicy = RetryPolicy::builder().max_attempts(1).build();
+
     /// An operation that borrows mutably.
     struct Client {
         busy: u32,
@@ -891,6 +893,27 @@ mod loops {
             log.all(),
             ["RetryScheduled"; 3].iter().chain(&["RetryExhausted"]).copied().collect::<Vec<_>>()
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_loop_around_what_is_protected_already_sees_rejections_as_what_they_are() {
+        let exhausted_inside = RETRY_ONCE.run(async || Outcome::Err(Down(7))).await;
+        let open = CircuitBreaker::new();
+        open.isolate();
+        let rejected = open.run(async || Outcome::Ok(1)).await;
+        for ended in [exhausted_inside, rejected] {
+            let policy = exact().build();
+            let settled = policy.attempts().settle_call(ended.clone());
+            assert_eq!(settled, ControlFlow::Break(ended.clone()), "as it is");
+            let waited = policy.attempts().backoff_call(ended.clone().unwrap_err()).await;
+            assert_eq!(waited, Err(ended.unwrap_err()));
+        }
+        let timed_out = Timeout::new(S).run(std::future::pending::<Outcome>).await;
+        let (policy, before) = (exact().build(), Instant::now());
+        let mut attempts = policy.attempts();
+        assert_eq!(attempts.backoff_call(timed_out.clone().unwrap_err()).await, Ok(()));
+        assert_eq!(before.elapsed(), S);
+        assert_eq!(attempts.settle_call(timed_out), ControlFlow::Continue(2 * S));
     }
 
     #[test]
