@@ -396,6 +396,18 @@ mod lint {
     }
 
     #[test]
+    fn edges_of_the_rules_are_findings_from_there_on() {
+        let exact = RetryPolicy::builder().jitter(seawall::Jitter::None);
+        let shorter = exact.total_timeout(S - Duration::from_nanos(1)).build();
+        assert_eq!(rules(&shorter), ["total-timeout-below-first-delay"]);
+        assert_eq!(rules(&(Timeout::new(S), exact.build())), ["timeout-below-first-delay"]);
+        let equal = (Timeout::new(S), Timeout::new(S));
+        assert_eq!(rules(&equal), ["timeout-inside-shorter-timeout"]);
+        let longer = Timeout::new(60 * S + Duration::from_nanos(1));
+        assert_eq!(rules(&(&BREAKER, longer)), ["timeout-beyond-probe-lease"]);
+    }
+
+    #[test]
     fn findings_look_through_the_layers_between() {
         let stack = (RetryPolicy::new(), Timeout::new(30 * S), Some(FallbackChain::new().value(1)));
         assert_eq!(rules(&Pipeline::new(Arc::new(stack))), ["fallback-inside-retry"]);

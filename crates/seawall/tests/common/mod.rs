@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-use seawall::{CircuitBreaker, Event, Verdict, breaker::Transition};
+use seawall::{CircuitBreaker, Event, RetryBudget, Verdict, breaker::Transition};
 use std::{
     error, fmt,
     future::Future,
@@ -142,6 +142,11 @@ pub(crate) fn event_names<C>(breaker: &CircuitBreaker<C>) -> Log<String> {
 
 pub(crate) fn event_name(event: &Event<'_>) -> String {
     format!("{event:?}").split(' ').next().unwrap_or_default().to_owned()
+}
+
+/// Takes all that `budget` has.
+pub(crate) fn spend(budget: &RetryBudget) {
+    assert!((0..2_000_000).any(|_| !budget.try_retry()), "it pays without end");
 }
 
 /// One call that fails.
