@@ -1,6 +1,6 @@
 //! Law 6: over any interval, retries <= ratio x successes + floor, under contention.
 
-use crate::common::{Calls, Down, Outcome, S, poll_once, together};
+use crate::common::{Calls, Down, Outcome, S, poll_once, spend, together};
 use seawall::{
     Error, ExhaustedReason, RetryBudget, RetryExecutor, RetryPolicy, retry::SharedBudget,
 };

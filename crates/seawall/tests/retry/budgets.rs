@@ -24,7 +24,7 @@ fn the_last_attempt_is_not_blamed_on_the_budget() {
 fn a_success_after_a_retry_earns_what_the_preset_says() {
     let budget = Arc::new(RetryBudget::aws());
     let retry = RetryExecutor::new(at_once().build()).budget(Arc::clone(&budget));
-    crate::common::spend(&budget);
+    common::spend(&budget);
     budget.record_success(true);
     assert_eq!(budget.available(), 1);
     let calls = Calls::new();
