@@ -62,6 +62,21 @@ fn either_rate_opens_by_itself() {
 }
 
 #[test]
+fn a_slow_success_ends_a_row_of_failures() {
+    let (clock, _scope) = virtual_time();
+    let breaker = CircuitBreaker::builder()
+        .failure_threshold(3)
+        .slow_call_rate(1.0, S)
+        .over_calls(100)
+        .build();
+    takes(&breaker, &clock, MS, Verdict::TRANSIENT);
+    takes(&breaker, &clock, MS, Verdict::TRANSIENT);
+    takes(&breaker, &clock, S, Verdict::Success);
+    assert_eq!(breaker.counters().consecutive_failures, 0);
+    assert_eq!(breaker.state(), CircuitState::Closed);
+}
+
+#[test]
 fn a_slow_probe_opens_again_however_it_ended_and_a_fast_one_closes() {
     let (clock, _scope) = virtual_time();
     let breaker =

@@ -50,12 +50,17 @@ fn the_multiplier_of_each_strategy_is_the_one_documented() {
         let delays: Vec<u64> = policy.delays().map(|delay| delay.as_secs()).collect();
         assert_eq!(delays, seconds, "{strategy}");
     }
-    let policy = exact().max_attempts(50).backoff_strategy(BackoffStrategy::Decorrelated).build();
+}
+
+#[test]
+fn decorrelated_delays_are_drawn_from_the_base_to_three_times_the_one_before() {
+    let policy = exact().max_attempts(200).backoff_strategy(BackoffStrategy::Decorrelated).build();
     let mut previous = S;
-    for delay in policy.delays() {
+    for delay in policy.delays().seeded(7) {
         assert!((S..=(previous * 3).min(60 * S)).contains(&delay), "{delay:?}");
         previous = delay;
     }
+    assert!(policy.delays().seeded(7).any(|delay| delay > 40 * S), "and so they grow");
 }
 
 #[test]

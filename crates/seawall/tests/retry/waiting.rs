@@ -31,6 +31,17 @@ async fn no_jitter_shortens_the_wait_that_an_error_asks_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_permanent_error_is_not_retried_whatever_wait_it_asks_for() {
+    let permanent = |error: &Down| error.0 == 0;
+    for outcome in [
+        exact().when(permanent).retry_after(asks).build().run(async || Outcome::Err(Down(7))).await,
+        exact().retry_after(asks).when(permanent).build().run(async || Outcome::Err(Down(7))).await,
+    ] {
+        assert_eq!(outcome, Err(Error::Operation(Down(7))));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wait_beyond_the_limit_ends_the_call_at_once_with_the_real_error() {
     for (builder, limit) in [
         (exact(), 60),
@@ -73,6 +84,12 @@ async fn no_delay_ends_past_the_total_timeout_and_one_may_end_at_it() {
         assert_eq!(exhausted.reason(), whole);
         assert!(exhausted.elapsed() >= S, "from the call's start: {exhausted}");
     }
+}
+
+#[test]
+fn delays_end_where_the_next_one_would_pass_the_total_timeout() {
+    let policy = exact().max_attempts(9).total_timeout(8 * S).build();
+    assert_eq!(policy.delays().collect::<Vec<_>>(), [S, 2 * S, 4 * S]);
 }
 
 #[tokio::test(start_paused = true)]
