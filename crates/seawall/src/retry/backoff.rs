@@ -80,7 +80,8 @@ impl FromStr for BackoffStrategy {
 /// How a delay `d` is spread, so that callers who failed together do not come back together.
 ///
 /// The interval is cut at `max_delay` before the draw, and nothing is clamped after it: delays
-/// spread at the cap as well. In text: `none`, `plus_minus`, `full`, `equal`.
+/// spread at the cap as well. In text: `none`, `plus_minus`, `plus_minus_20` (any percentage), `full`,
+/// `equal`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Jitter {
@@ -88,6 +89,8 @@ pub enum Jitter {
     None,
     /// Evenly from `0.75 d ..= 1.25 d`.
     PlusMinus,
+    /// As `PlusMinus`, by this many percent of `d` either way, 0 to 100.
+    PlusMinusPercent(u8),
     /// Evenly from `0 ..= d`.
     Full,
     /// Evenly from `d / 2 ..= d`.
@@ -95,19 +98,23 @@ pub enum Jitter {
 }
 
 impl Jitter {
-    /// The jitter in one word, as it is parsed.
+    /// The kind of jitter in one word. `Display` adds the percentage, if there is one.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
-            Self::PlusMinus => "plus_minus",
+            Self::PlusMinus | Self::PlusMinusPercent(_) => "plus_minus",
             Self::Full => "full",
             Self::Equal => "equal",
         }
     }
 
     /// The interval to draw from, as factors of the delay.
-    const fn factors(self) -> (f64, f64) {
+    fn factors(self) -> (f64, f64) {
         match self {
+            Self::PlusMinusPercent(percent) => {
+                let share = f64::from(percent) / 100.0;
+                (1.0 - share, 1.0 + share)
+            }
             Self::None => (1.0, 1.0),
             Self::PlusMinus => (0.75, 1.25),
             Self::Full => (0.0, 1.0),
@@ -118,6 +125,9 @@ impl Jitter {
 
 impl fmt::Display for Jitter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Self::PlusMinusPercent(percent) = self {
+            return write!(f, "plus_minus_{percent}");
+        }
         f.write_str(self.as_str())
     }
 }
@@ -126,14 +136,16 @@ impl FromStr for Jitter {
     type Err = InvalidSetting;
 
     fn from_str(word: &str) -> Result<Self, InvalidSetting> {
+        let percent = || word.strip_prefix("plus_minus_")?.parse().ok().filter(|p| *p <= 100);
         [Self::None, Self::PlusMinus, Self::Full, Self::Equal]
             .into_iter()
             .find(|jitter| jitter.as_str() == word)
+            .or_else(|| percent().map(Self::PlusMinusPercent))
             .ok_or_else(|| {
                 InvalidSetting::new(
                     "jitter",
                     SettingValue::Text(word.to_owned().into()),
-                    "`jitter` must be `none`, `plus_minus`, `full` or `equal`",
+                    "`jitter` must be `none`, `plus_minus`, `plus_minus_` and a percentage, `full` or `equal`",
                 )
             })
     }
@@ -183,6 +195,12 @@ impl Backoff {
         if !(multiplier >= 0.0 && multiplier <= f64::MAX) {
             let rule = "`multiplier` must be a finite number, 0 or more";
             return Err(Refusal::number("multiplier", multiplier, rule));
+        }
+        if let Jitter::PlusMinusPercent(percent) = jitter {
+            if percent > 100 {
+                let rule = "`jitter` must be 100 percent or less";
+                return Err(Refusal::integer("jitter", percent as u64, rule));
+            }
         }
         if let (Some(base), Some(cap)) = (base, cap) {
             if longer(base, cap) {
@@ -357,6 +375,10 @@ mod tests {
         let draws = seconds(&backoff, 10_000);
         assert!(draws.iter().all(|d| (0.75..=1.25).contains(d)));
         assert!(draws.iter().any(|d| *d < 0.76) && draws.iter().any(|d| *d > 1.24));
+        let backoff = Backoff { jitter: Jitter::PlusMinusPercent(20), ..backoff };
+        let draws = seconds(&backoff, 10_000);
+        assert!(draws.iter().all(|d| (0.8..=1.2).contains(d)));
+        assert!(draws.iter().any(|d| *d < 0.81) && draws.iter().any(|d| *d > 1.19));
     }
 
     #[test]
@@ -376,12 +398,14 @@ mod tests {
         for word in ["fixed", "linear", "exponential", "fibonacci", "decorrelated"] {
             assert_eq!(word.parse::<BackoffStrategy>().expect("a strategy").to_string(), word);
         }
-        for word in ["none", "plus_minus", "full", "equal"] {
+        for word in ["none", "plus_minus", "plus_minus_20", "full", "equal"] {
             assert_eq!(word.parse::<Jitter>().expect("a jitter").to_string(), word);
         }
         let refused = "quadratic".parse::<BackoffStrategy>().expect_err("no such strategy");
         assert!(refused.to_string().ends_with("but is quadratic"), "{refused}");
-        assert_eq!("some".parse::<Jitter>().expect_err("no such jitter").field(), "jitter");
+        for word in ["some", "plus_minus_", "plus_minus_101", "plus_minus_-1"] {
+            assert_eq!(word.parse::<Jitter>().expect_err("no such jitter").field(), "jitter");
+        }
     }
 
     fn any_duration() -> impl Strategy<Value = Duration> {
@@ -414,7 +438,8 @@ mod tests {
             base in any_duration(),
             cap in any_duration(),
             jitter in prop_oneof![
-                Just(Jitter::None), Just(Jitter::PlusMinus), Just(Jitter::Full), Just(Jitter::Equal)
+                Just(Jitter::None), Just(Jitter::PlusMinus), Just(Jitter::Full), Just(Jitter::Equal),
+                (0..=100_u8).prop_map(Jitter::PlusMinusPercent)
             ],
             start in prop_oneof![0..70_u64, any::<u64>(), Just(u64::MAX - 1)],
             seed: u64,

@@ -135,13 +135,14 @@ impl RetryPolicy {
     /// The retry policy of gRFC A6, with the figures given there: 4 attempts, exponential by 2 from
     /// 100 ms to at most 1 s. Its throttling is [`RetryBudget::grpc`].
     ///
-    /// The jitter is ours: plus/minus 25 % and never past the cap, where A6 now spreads by 20 % either
-    /// way (it was full jitter until 2024). Source: gRPC proposal A6, "gRPC Retry Design".
+    /// Delays are spread by 20 % either way, as A6 says since 2024 (it was full jitter before), though
+    /// never past the cap. Source: gRPC proposal A6, "gRPC Retry Design".
     pub const fn grpc() -> Self {
         Self::builder()
             .max_attempts(4)
             .base_delay(Duration::from_millis(100))
             .max_delay(Duration::from_secs(1))
+            .jitter(Jitter::PlusMinusPercent(20))
             .build()
     }
 }
@@ -220,7 +221,7 @@ impl<C> RetryPolicy<C> {
             .setting("base_delay", SettingValue::Duration(backoff.base))
             .setting("multiplier", SettingValue::Number(backoff.multiplier))
             .setting("max_delay", SettingValue::Duration(backoff.cap))
-            .setting("jitter", SettingValue::Text(backoff.jitter.as_str().into()))
+            .setting("jitter", SettingValue::Text(backoff.jitter.to_string().into()))
             .setting("max_retry_after", SettingValue::Duration(self.settings.max_retry_after))
             .maybe("total_timeout", self.settings.total_timeout.map(SettingValue::Duration))
             .setting("retry_on_open", SettingValue::Flag(self.settings.retry_on_open))

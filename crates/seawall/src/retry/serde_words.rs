@@ -39,7 +39,7 @@ impl<'de> Deserialize<'de> for BackoffStrategy {
 
 impl Serialize for Jitter {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
+        serializer.collect_str(self)
     }
 }
 

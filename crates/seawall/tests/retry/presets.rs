@@ -26,7 +26,7 @@ fn grpc_is_the_example_of_grfc_a6() {
         "base_delay 100ms",
         "multiplier 2",
         "max_delay 1s",
-        "jitter plus_minus",
+        "jitter plus_minus_20",
         "max_retry_after 1s",
         "retry_on_open false",
         "retry_on_exhausted false",
