@@ -7,12 +7,13 @@ mod common;
 use common::{Calls, Down, HOUR, MS, Outcome, S, pending_once};
 use seawall::{
     BackoffStrategy, CircuitBreaker, CircuitState, InvalidSetting, Jitter, Pipeline, RetryBudget,
-    RetryExecutor, RetryPolicy, Timeout, Verdict,
+    RetryExecutor, RetryPolicy, SettingValue, Timeout, Verdict,
     breaker::CircuitBreakerBuilder,
     retry::RetryPolicyBuilder,
     testing::{ManualClock, Scope},
 };
 use std::{
+    any::Any,
     fmt::{Debug, Display},
     panic::{AssertUnwindSafe, catch_unwind},
     time::Duration,
@@ -67,6 +68,25 @@ fn assert_refused<P: Debug>(built: Result<P, InvalidSetting>, field: &str, value
     assert!(text.ends_with(&format!("but is {value}")), "the text names the value: {text}");
 }
 
+/// `build` is const: it writes the value by itself, durations in seconds.
+fn assert_says_the_same(panicked: &(dyn Any + Send), refused: &InvalidSetting) {
+    let message = panicked.downcast_ref::<String>().unwrap();
+    let value = message.strip_prefix(refused.rule()).and_then(|m| m.strip_prefix(", but is "));
+    let value = value.unwrap_or_else(|| panic!("{message:?} is not of {refused}"));
+    match refused.value() {
+        SettingValue::Duration(duration) => {
+            let seconds: f64 = value.strip_suffix('s').unwrap().parse().unwrap();
+            assert_eq!(seconds, duration.as_secs_f64(), "{message}");
+        }
+        SettingValue::Number(number) if number.is_finite() => {
+            let written: f64 = value.parse().unwrap();
+            let near = (written - number).abs() <= number.abs() * 1e-5;
+            assert!(near || number.abs() > 1e308, "{message}, not {number}");
+        }
+        other => assert_eq!(value, other.to_string(), "{message}"),
+    }
+}
+
 /// Virtual time on tokio's clock.
 fn paused() -> tokio::runtime::Runtime {
     let mut builder = tokio::runtime::Builder::new_current_thread();
@@ -108,12 +128,11 @@ mod retry {
             true => assert_harmless(builder.try_build().unwrap()),
             false => assert_refused(builder.try_build(), field, value),
         }
-        // The const `build` refuses the same, by the same name.
+        // The const `build` refuses the same, in the same words.
         let built = catch_unwind(AssertUnwindSafe(|| builder.build()));
         assert_eq!(built.is_ok(), valid);
         if let Err(panicked) = built {
-            let message = panicked.downcast_ref::<String>().unwrap();
-            assert!(message.contains(&format!("`{field}`")), "{message}");
+            assert_says_the_same(&*panicked, &builder.try_build().unwrap_err());
         }
     }
 
@@ -273,8 +292,7 @@ mod breaker {
         let built = catch_unwind(AssertUnwindSafe(|| drop(builder.build())));
         assert_eq!(built.is_ok(), valid);
         if let Err(panicked) = built {
-            let message = panicked.downcast_ref::<String>().unwrap();
-            assert!(message.contains(&format!("`{field}`")), "{message}");
+            assert_says_the_same(&*panicked, &builder.try_build().unwrap_err());
         }
     }
 
@@ -456,11 +474,12 @@ mod others {
     }
 
     #[test]
-    fn a_budget_built_from_nonsense_panics_with_its_name() {
-        for (ratio, floor, name) in [(f64::NAN, 1, "`ratio`"), (0.5, 0, "`floor`")] {
+    fn a_budget_built_from_nonsense_panics_with_name_and_value() {
+        let refused = [(f64::NAN, 1, "`ratio`", "is NaN"), (0.5, 0, "`floor`", "is 0")];
+        for (ratio, floor, name, value) in refused {
             let built = catch_unwind(|| RetryBudget::new(ratio, floor));
             let message = built.unwrap_err().downcast::<String>().unwrap();
-            assert!(message.contains(name), "{message}");
+            assert!(message.contains(name) && message.ends_with(value), "{message}");
         }
     }
 

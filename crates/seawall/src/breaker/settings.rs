@@ -234,8 +234,8 @@ impl<C> CircuitBreakerBuilder<C> {
         /// The breaker. In const evaluation a setting that makes no sense fails the build.
         ///
         /// # Panics
-        /// If a setting makes no sense; the message names it. Values from outside go through
-        /// [`try_build`](Self::try_build).
+        /// If a setting makes no sense; the message names it and its value.
+        /// [`try_build`](Self::try_build) gives an error instead.
         #[track_caller]
         pub const fn build(self) -> CircuitBreaker<C> {
             match self.given.checked() {
