@@ -115,6 +115,7 @@ fn the_fields_say_what_happened() {
                 ("from", "closed"),
                 ("to", "open"),
                 ("cause", "consecutive_failures"),
+                ("dry_run", "false"),
             ]),
         ),
         (
@@ -125,6 +126,7 @@ fn the_fields_say_what_happened() {
                 ("from", "open"),
                 ("to", "half_open"),
                 ("cause", "recovery_timeout"),
+                ("dry_run", "false"),
             ]),
         ),
         (

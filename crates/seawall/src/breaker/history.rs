@@ -188,7 +188,7 @@ mod tests {
     fn transition(to: CircuitState) -> Transition {
         let cause = TransitionCause::Manual;
         let at = Tick::from_millis(0);
-        Transition { from: CircuitState::Closed, to, cause, at, open_for: None }
+        Transition { from: CircuitState::Closed, to, cause, at, open_for: None, dry_run: false }
     }
 
     #[test]

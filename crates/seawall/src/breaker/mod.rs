@@ -150,6 +150,8 @@ pub struct Transition {
     pub at: Tick,
     /// How long it rejects calls, where it has opened.
     pub open_for: Option<Duration>,
+    /// It happened in a dry run: calls are let through whatever the state is.
+    pub dry_run: bool,
 }
 
 /// Why a breaker changed its state.

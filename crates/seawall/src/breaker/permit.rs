@@ -201,6 +201,7 @@ impl Core {
             cause,
             at,
             open_for: open_for.map(Duration::from_millis),
+            dry_run: self.mode() == Mode::DryRun,
         };
         self.history.moved(to.generation(), transition);
     }

@@ -7,8 +7,8 @@
 //! |---|---|---|
 //! | `retry scheduled` | DEBUG | `policy`, `name`, `attempt`, `max_attempts`, `delay_ms`, `error_type`, `error` |
 //! | `retry exhausted` | WARN | `policy`, `name`, `attempts`, `max_attempts`, `elapsed_ms`, `reason`, `error_type`, `error` |
-//! | `circuit breaker opened` | WARN | `policy`, `name`, `from`, `to`, `cause` |
-//! | `circuit breaker changed` | INFO | `policy`, `name`, `from`, `to`, `cause` |
+//! | `circuit breaker opened` | WARN | `policy`, `name`, `from`, `to`, `cause`, `dry_run` |
+//! | `circuit breaker changed` | INFO | `policy`, `name`, `from`, `to`, `cause`, `dry_run` |
 //! | `circuit breaker rejected` | off | `policy`, `name`, `retry_after_ms`, `dry_run` |
 //! | `probe abandoned` | DEBUG | `policy`, `name` |
 //! | `stale outcome` | DEBUG | `policy`, `name` |
@@ -204,6 +204,7 @@ pub(crate) fn emit(event: &Event<'_>) {
             from = transition.from.as_str(),
             to = transition.to.as_str(),
             cause = transition.cause.as_str(),
+            dry_run = transition.dry_run,
             "circuit breaker opened"
         ),
         Event::CircuitBreakerTransition { name, transition } => record!(
@@ -213,6 +214,7 @@ pub(crate) fn emit(event: &Event<'_>) {
             from = transition.from.as_str(),
             to = transition.to.as_str(),
             cause = transition.cause.as_str(),
+            dry_run = transition.dry_run,
             "circuit breaker changed"
         ),
         Event::CircuitBreakerRejected { name, retry_after, dry_run } => record!(

@@ -79,7 +79,11 @@ impl World for ManualClock {
         let end = self.now().saturating_add(limit);
         Some(Box::pin(poll_fn(move |cx| {
             // Queued before the look at the clock, so that no advance is missed in between.
-            clock.waiting().push(cx.waker().clone());
+            let mut waiting = clock.waiting();
+            if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+                waiting.push(cx.waker().clone());
+            }
+            drop(waiting);
             if clock.now() >= end { Poll::Ready(()) } else { Poll::Pending }
         })))
     }
@@ -158,6 +162,19 @@ mod tests {
         let mut cx = std::task::Context::from_waker(Waker::noop());
         assert!(future.as_mut().poll(&mut cx).is_pending());
         assert_eq!(future.as_mut().poll(&mut cx), Poll::Ready(3_607_000));
+    }
+
+    #[test]
+    fn a_timer_that_is_polled_again_and_again_waits_once() {
+        let clock = ManualClock::new();
+        let mut timer = clock.timer(Duration::from_secs(1)).expect("a timer");
+        let mut cx = std::task::Context::from_waker(Waker::noop());
+        for _ in 0..100 {
+            assert!(timer.as_mut().poll(&mut cx).is_pending());
+        }
+        assert_eq!(clock.waiting().len(), 1);
+        clock.advance(Duration::from_secs(1));
+        assert!(timer.as_mut().poll(&mut cx).is_ready());
     }
 
     #[test]

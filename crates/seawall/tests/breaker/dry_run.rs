@@ -49,6 +49,21 @@ fn a_call_that_a_dry_run_let_through_counts_for_nothing() {
 }
 
 #[test]
+fn transitions_in_a_dry_run_say_so() {
+    let breaker = CircuitBreaker::builder().failure_threshold(1).build();
+    let log = transitions(&breaker);
+    breaker.set_mode(Mode::DryRun);
+    fail(&breaker);
+    breaker.reset();
+    breaker.set_mode(Mode::Enforce);
+    fail(&breaker);
+    let told: Vec<_> = log.all().iter().map(|change| (change.to, change.dry_run)).collect();
+    let (open, closed) = (CircuitState::Open, CircuitState::Closed);
+    assert_eq!(told, [(open, true), (closed, true), (open, false)]);
+    assert!(breaker.last_transition().is_some_and(|change| !change.dry_run));
+}
+
+#[test]
 fn a_dry_run_can_begin_and_end_at_any_time() {
     let breaker = sensitive().build();
     fail(&breaker);
