@@ -15,7 +15,8 @@ use std::{error, fmt, time::Duration};
 pub enum Error<E> {
     /// The operation failed, and no policy had anything to add: this is its error, as it is.
     Operation(E),
-    /// A retry gave up: out of attempts, time or budget.
+    /// A retry gave up: out of attempts, time or budget; or it ended on a permanent error and was
+    /// asked to keep those before it.
     RetryExhausted(RetryExhaustedError<E>),
     /// The operation failed, and so did every fallback that applied.
     FallbackExhausted(FallbackExhaustedError<E>),
@@ -224,16 +225,21 @@ pub enum ExhaustedReason {
     RetryAfter,
     /// The retry budget had nothing left.
     Budget,
+    /// The last error was not worth a retry. A retry ends so only to hand over the errors before it,
+    /// where `keep_errors` asks for them; otherwise such an error is returned as it is.
+    Permanent,
 }
 
 impl ExhaustedReason {
-    /// The reason as one word, as in events: `attempts`, `total_timeout`, `retry_after`, `budget`.
+    /// The reason as one word, as in events: `attempts`, `total_timeout`, `retry_after`, `budget`,
+    /// `permanent`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Attempts => "attempts",
             Self::TotalTimeout => "total_timeout",
             Self::RetryAfter => "retry_after",
             Self::Budget => "budget",
+            Self::Permanent => "permanent",
         }
     }
 }
@@ -245,6 +251,7 @@ impl fmt::Display for ExhaustedReason {
             Self::TotalTimeout => "the next delay would pass the total timeout",
             Self::RetryAfter => "the callee asks for a wait past `max_retry_after`",
             Self::Budget => "the retry budget is used up",
+            Self::Permanent => "the last error is not worth a retry",
         })
     }
 }

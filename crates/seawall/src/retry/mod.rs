@@ -387,8 +387,10 @@ impl<C> RetryPolicyBuilder<C> {
     }
 
     /// Keeps the errors of up to `most` earlier attempts for
-    /// [`RetryExhaustedError::errors`](crate::RetryExhaustedError::errors), the latest ones. A loop of
-    /// your own has seen them and keeps what it likes. Default: 0.
+    /// [`RetryExhaustedError::errors`](crate::RetryExhaustedError::errors), the latest ones. A call
+    /// that ends on a permanent error, or on a breaker that opened midway, then gives
+    /// `RetryExhausted` too, if there were errors before. A loop of your own has seen them and keeps
+    /// what it likes. Default: 0.
     pub const fn keep_errors(mut self, most: u16) -> Self {
         self.given.keep_errors = most;
         self
@@ -428,8 +430,8 @@ impl<C> RetryPolicyBuilder<C> {
     /// The policy. In const evaluation a setting that makes no sense fails the build.
     ///
     /// # Panics
-    /// If a setting makes no sense; the message names it. Values from outside go through
-    /// [`try_build`](Self::try_build).
+    /// If a setting makes no sense; the message names it and its value.
+    /// [`try_build`](Self::try_build) gives an error instead.
     #[track_caller]
     pub const fn build(self) -> RetryPolicy<C> {
         match self.checked() {

@@ -23,6 +23,10 @@ fn verdict<T, E>(settings: &Settings, by: &impl Classify<T, E>, error: &Error<E>
         }
         Error::Rejected(Rejection::CircuitBreakerOpen(_)) => Verdict::Permanent,
         Error::Rejected(Rejection::TimedOut { .. } | Rejection::Injected) => Verdict::TRANSIENT,
+        // It ran out of nothing: it is what its last error is.
+        Error::RetryExhausted(ended) if ended.reason() == ExhaustedReason::Permanent => {
+            verdict(settings, by, ended.last())
+        }
         Error::RetryExhausted(_) if settings.retry_on_exhausted => Verdict::TRANSIENT,
         Error::RetryExhausted(_) => Verdict::Permanent,
         Error::FallbackExhausted(all) => verdict(settings, by, all.primary()),
@@ -169,7 +173,10 @@ impl<'a, T, E: 'static, R: Source<T, E>> Call<'a, T, E, R> {
         }
         self.attempts.tell(next, error);
         match next {
-            Next::Done => Step::Return(outcome),
+            Next::Done if self.earlier.is_empty() => Step::Return(outcome),
+            Next::Done => Step::Return(
+                outcome.map_err(|last| self.exhausted(ExhaustedReason::Permanent, last)),
+            ),
             Next::GiveUp(reason) => {
                 Step::Return(outcome.map_err(|last| self.exhausted(reason, last)))
             }

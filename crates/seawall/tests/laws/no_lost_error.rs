@@ -3,8 +3,8 @@
 
 use crate::common::{Calls, Down, MS, Outcome};
 use seawall::{
-    CircuitBreaker, Describe, DynBlockingPolicy, DynPolicy, Error, FallbackChain, Pipeline,
-    Rejection, RetryExecutor, RetryPolicy, Timeout,
+    CircuitBreaker, Describe, DynBlockingPolicy, DynPolicy, Error, ExhaustedReason, FallbackChain,
+    Pipeline, Rejection, RetryExecutor, RetryPolicy, Timeout,
 };
 use std::{error, sync::Arc, time::Duration};
 
@@ -195,6 +195,61 @@ async fn kept_errors_tell_rejections_from_failures() {
     let errors: Vec<Error<Down>> = exhausted.errors().cloned().collect();
     let timed_out = Error::Rejected(Rejection::TimedOut { limit });
     assert_eq!(errors, [Error::Operation(Down(1)), timed_out, Error::Operation(Down(3))]);
+}
+
+/// Law 10: the errors before the one that ended the call, on request.
+#[test]
+fn kept_errors_survive_a_breaker_that_opens_midway() {
+    let retry = RetryPolicy::builder().base_delay(Duration::ZERO);
+    let breaker = CircuitBreaker::builder().failure_threshold(1).build();
+    let calls = Calls::new();
+    let stack = Pipeline::new((retry.keep_errors(9).build(), &breaker));
+    let error = stack.run_blocking(|| calls.fail()).unwrap_err();
+    assert!(matches!(error.rejection(), Some(Rejection::CircuitBreakerOpen(_))), "{error:?}");
+    let Error::RetryExhausted(ended) = &error else { panic!("nothing was kept: {error:?}") };
+    assert_eq!((ended.reason(), ended.attempts()), (ExhaustedReason::Permanent, 2));
+    let errors: Vec<Option<Down>> = ended.errors().map(|e| e.operation().copied()).collect();
+    assert_eq!(errors, [Some(Down(1)), None]);
+    // Without the request the end of the call is what it is.
+    breaker.close();
+    let stack = Pipeline::new((retry.build(), &breaker));
+    let bare = stack.run_blocking(|| calls.fail()).unwrap_err();
+    assert!(matches!(bare, Error::Rejected(Rejection::CircuitBreakerOpen(_))), "{bare:?}");
+}
+
+/// Law 10: the same of an error that is not worth a retry, in the async driver.
+#[tokio::test(start_paused = true)]
+async fn kept_errors_survive_a_permanent_error() {
+    let retry = RetryPolicy::builder().base_delay(MS).when(|error: &Down| error.0 < 3);
+    let ended_by = async |keep| {
+        let calls = Calls::new();
+        let policy = retry.keep_errors(keep).build();
+        policy.run(async || calls.fail()).await.unwrap_err()
+    };
+    assert_eq!(ended_by(0).await, Error::Operation(Down(3)));
+    let error = ended_by(1).await;
+    let text = error.to_string();
+    assert!(text.ends_with("the last error is not worth a retry"), "{text}");
+    let Error::RetryExhausted(ended) = error else { panic!("nothing was kept: {error:?}") };
+    assert_eq!(ended.reason(), ExhaustedReason::Permanent);
+    let errors: Vec<_> = ended.errors().map(|error| error.operation().copied()).collect();
+    assert_eq!(errors, [Some(Down(2)), Some(Down(3))]);
+    // One attempt has nothing before it: the error is as it is.
+    let first = RetryPolicy::builder().keep_errors(9).when(|_: &Down| false).build();
+    assert_eq!(first.run(async || Outcome::Err(Down(7))).await, Err(Error::Operation(Down(7))));
+}
+
+/// Law 10: asking for the errors changes nothing else.
+#[test]
+fn kept_errors_do_not_make_a_permanent_error_worth_a_retry_further_out() {
+    let retry = RetryPolicy::builder().base_delay(Duration::ZERO);
+    for keep in [0, 9] {
+        let inner = retry.keep_errors(keep).when(|error: &Down| error.0 == 1).build();
+        let outer = retry.retry_on_exhausted().when(|error: &Down| error.0 != 2).build();
+        let calls = Calls::new();
+        let error = Pipeline::new((outer, inner)).run_blocking(|| calls.fail()).unwrap_err();
+        assert_eq!((calls.get(), error.operation()), (2, Some(&Down(2))), "keep {keep}");
+    }
 }
 
 /// Law 10: callers that keep to their own error type lose nothing by it.
