@@ -18,6 +18,13 @@ pin_project! {
     }
 }
 
+impl<Fut> Attempt<fn() -> Fut, Fut> {
+    /// A future that is there already.
+    pub(crate) const fn started(future: Fut) -> Self {
+        Self::Running { future }
+    }
+}
+
 impl<F, Fut> Attempt<F, Fut>
 where
     F: Fn() -> Fut,

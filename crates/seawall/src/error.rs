@@ -113,11 +113,12 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
 impl<E: error::Error + 'static> error::Error for Error<E> {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
-            // The text repeats in the chain, but `downcast_ref` finds the error by its type.
+            // The text repeats in the chain, but `downcast_ref` finds the error by its type. So it is
+            // with a rejection.
             Self::Operation(error) => Some(error),
             Self::RetryExhausted(exhausted) => exhausted.source(),
             Self::FallbackExhausted(exhausted) => exhausted.source(),
-            Self::Rejected(_) => None,
+            Self::Rejected(rejection) => Some(rejection),
         }
     }
 }

@@ -6,19 +6,23 @@
 
 #[cfg(feature = "testing")]
 pub use live::{Attached, Entered, Scope, World};
+#[cfg(feature = "testing")]
+pub(crate) use live::{
+    BreakerMock, RetryMock, breaker_mock, is_active, now, retry_mock, seed, sleep_blocking, tell,
+};
 #[cfg(all(feature = "testing", feature = "tokio"))]
 pub(crate) use live::{Sleep, sleep, timer};
-#[cfg(feature = "testing")]
-pub(crate) use live::{is_active, now, seed, sleep_blocking, tell};
 
+#[cfg(not(feature = "testing"))]
+pub(crate) use absent::{
+    BreakerMock, RetryMock, breaker_mock, is_active, now, retry_mock, seed, sleep_blocking, tell,
+};
 #[cfg(all(not(feature = "testing"), feature = "tokio"))]
 pub(crate) use absent::{Sleep, sleep, timer};
-#[cfg(not(feature = "testing"))]
-pub(crate) use absent::{is_active, now, seed, sleep_blocking, tell};
 
 #[cfg(not(feature = "testing"))]
 mod absent {
-    use crate::event::Event;
+    use crate::{breaker::Core, error::Error, event::Event};
     use std::time::Duration;
 
     #[inline(always)]
@@ -59,10 +63,45 @@ mod absent {
 
     #[inline(always)]
     pub(crate) const fn tell(_: &Event<'_>) {}
+
+    /// There are no mocks.
+    #[derive(Debug)]
+    pub(crate) enum RetryMock {}
+
+    impl RetryMock {
+        pub(crate) const fn begin(&self) -> Option<u32> {
+            match *self {}
+        }
+
+        pub(crate) const fn attempt<E>(&self) -> Option<Error<E>> {
+            match *self {}
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) const fn retry_mock() -> Option<RetryMock> {
+        None
+    }
+
+    /// There are no mocks.
+    #[derive(Debug)]
+    pub(crate) enum BreakerMock {}
+
+    impl BreakerMock {
+        pub(crate) const fn core(&self) -> &Core {
+            match *self {}
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) const fn breaker_mock() -> Option<BreakerMock> {
+        None
+    }
 }
 
 #[cfg(feature = "testing")]
 mod live {
+    pub(crate) use crate::testing::{BreakerMock, RetryMock};
     use crate::{erased::BoxFuture, event, event::Event, time};
     use std::{
         collections::HashMap,
@@ -113,6 +152,18 @@ mod live {
         /// Hears of an event.
         fn observe(&self, event: &Event<'_>) {
             let _ = event;
+        }
+
+        /// What stands in for retries.
+        #[doc(hidden)]
+        fn retry_mock(&self) -> Option<RetryMock> {
+            None
+        }
+
+        /// What stands in for circuit breakers.
+        #[doc(hidden)]
+        fn breaker_mock(&self) -> Option<BreakerMock> {
+            None
         }
     }
 
@@ -251,10 +302,16 @@ mod live {
         LIVE.load(Ordering::Relaxed) > 0
     }
 
+    #[inline]
     fn first<R>(ask: impl Fn(&dyn World) -> Option<R>) -> Option<R> {
         if !is_active() {
             return None;
         }
+        ask_worlds(ask)
+    }
+
+    #[cold]
+    fn ask_worlds<R>(ask: impl Fn(&dyn World) -> Option<R>) -> Option<R> {
         worlds().iter().find_map(|world| ask(&**world))
     }
 
@@ -278,6 +335,16 @@ mod live {
     #[cfg(feature = "tokio")]
     pub(crate) fn timer(limit: Duration) -> Option<Sleep> {
         first(|world| world.timer(limit))
+    }
+
+    #[inline]
+    pub(crate) fn retry_mock() -> Option<RetryMock> {
+        first(|world| world.retry_mock())
+    }
+
+    #[inline]
+    pub(crate) fn breaker_mock() -> Option<BreakerMock> {
+        first(|world| world.breaker_mock())
     }
 
     pub(crate) fn sleep_blocking(delay: Duration) -> bool {

@@ -64,6 +64,13 @@ pub trait Classify<T, E>: Send + Sync {
     fn classify(&self, outcome: Result<&T, &E>) -> Verdict;
 }
 
+impl<T, E, C: Classify<T, E>> Classify<T, E> for &C {
+    #[inline]
+    fn classify(&self, outcome: Result<&T, &E>) -> Verdict {
+        (**self).classify(outcome)
+    }
+}
+
 /// The default: `Ok` is success, every error transient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AnyError;

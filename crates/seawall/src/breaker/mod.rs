@@ -62,8 +62,9 @@
 //! [`ProbeAbandoned`](crate::Event::ProbeAbandoned), [`StaleOutcome`](crate::Event::StaleOutcome).
 
 mod history;
+mod keyed;
 mod permit;
-mod run;
+pub(crate) mod run;
 mod settings;
 mod window;
 mod word;
@@ -71,6 +72,7 @@ mod word;
 #[cfg(all(test, seawall_loom))]
 mod loom_tests;
 
+pub use keyed::CircuitBreakers;
 pub use permit::{Counters, Permit};
 pub use settings::CircuitBreakerBuilder;
 
@@ -84,14 +86,14 @@ use crate::{
     time::Tick,
     verdict::AnyError,
 };
-use permit::Core;
+pub(crate) use permit::Core;
 use std::{fmt, sync::Arc, time::Duration};
 use word::Input;
 
 /// Stops calling an operation that keeps failing. See the [module](self).
 #[derive(Debug)]
 pub struct CircuitBreaker<C = AnyError> {
-    core: Core,
+    pub(crate) core: Core,
     chosen: CircuitBreakerBuilder<C>,
 }
 
@@ -244,6 +246,11 @@ impl<C> CircuitBreaker<C> {
         self.core.history.observe(Arc::new(observer));
     }
 
+    /// What reads the outcomes.
+    pub(crate) const fn classifier(&self) -> &C {
+        &self.chosen.classify
+    }
+
     /// Asks to make a call now, for those who hold the decision themselves.
     ///
     /// # Errors
@@ -258,7 +265,7 @@ impl<C> CircuitBreaker<C> {
 
     /// The state. An open breaker whose recovery timeout is over stays open until a call arrives.
     pub fn state(&self) -> CircuitState {
-        self.core.word().state()
+        self.core.here(|core| core.word().state())
     }
 
     /// The name in events and errors.
@@ -268,41 +275,41 @@ impl<C> CircuitBreaker<C> {
 
     /// The figures that the breaker decides by.
     pub fn counters(&self) -> Counters {
-        self.core.counters()
+        self.core.here(Core::counters)
     }
 
     /// The share of failures in the window, while closed; none without a window, or without calls.
     pub fn failure_rate(&self) -> Option<f64> {
-        self.core.failure_rate()
+        self.core.here(Core::failure_rate)
     }
 
     /// How long until a call is let through to probe; zero if one may come at once. While all probes
     /// are in flight: until their lease ends, at the latest. None while closed or isolated.
     pub fn time_until_probe(&self) -> Option<Duration> {
-        self.core.time_until_probe()
+        self.core.here(Core::time_until_probe)
     }
 
     /// The latest change of state, and its cause.
     pub fn last_transition(&self) -> Option<Transition> {
-        self.core.history.last()
+        self.core.here(|core| core.history.last())
     }
 
     /// Holds the breaker open by hand. Calls in flight count no more.
     pub fn isolate(&self) {
-        self.core.by_hand(Input::Isolate);
+        self.core.here(|core| core.by_hand(Input::Isolate));
     }
 
     /// Closes the breaker by hand. Its window starts empty. One that is closed is left as it is; see
     /// [`reset`](Self::reset).
     pub fn close(&self) {
-        self.core.by_hand(Input::Close);
+        self.core.here(|core| core.by_hand(Input::Close));
     }
 
     /// Makes the breaker as new: closed, nothing on record. Calls in flight count no more.
     ///
     /// Totals (`rejected`, `opened`) and observers stay.
     pub fn reset(&self) {
-        self.core.by_hand(Input::Reset);
+        self.core.here(|core| core.by_hand(Input::Reset));
     }
 
     /// Whether the breaker rejects calls.

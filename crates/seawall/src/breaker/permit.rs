@@ -10,6 +10,7 @@ use crate::{
     error::CircuitBreakerOpenError,
     event::Event,
     random::Random,
+    scope::{self, BreakerMock},
     setting::Name,
     sync::{AtomicU64, Ordering, Padded, const_unless_loom},
     time::{Moment, Tick},
@@ -72,8 +73,16 @@ impl Core {
     /// than all the rest of a healthy call.
     #[inline(always)]
     pub(crate) fn ask(&self) -> Permit<'_> {
-        let started = self.slow_call.map(|_| Moment::now());
-        Permit { core: self, seen: self.word(), started, kind: Kind::Call, settled: false }
+        let mock = scope::breaker_mock();
+        let core = mock.as_ref().map_or(self, BreakerMock::core);
+        let started = core.slow_call.map(|_| Moment::now());
+        let seen = core.word();
+        Permit { real: self, mock, seen, started, kind: Kind::Call, settled: false }
+    }
+
+    /// Looks at this one, or at the mock that stands in for it here.
+    pub(crate) fn here<R>(&self, look: impl FnOnce(&Self) -> R) -> R {
+        look(scope::breaker_mock().as_ref().map_or(self, BreakerMock::core))
     }
 
     /// Leave to go on, or when to come back: in ms, if that is known. The error is made by whoever
@@ -244,7 +253,9 @@ enum Kind {
 /// [`CircuitBreaker::run`]: super::CircuitBreaker::run
 #[must_use = "a permit that is dropped counts as an abandoned call"]
 pub struct Permit<'a> {
-    core: &'a Core,
+    real: &'a Core,
+    /// What stands in for the real one, where tests put a mock in its place.
+    mock: Option<BreakerMock>,
     seen: Word,
     started: Option<Moment>,
     kind: Kind,
@@ -261,6 +272,11 @@ impl<'a> Permit<'a> {
         self.settle(verdict);
     }
 
+    #[inline(always)]
+    fn core(&self) -> &Core {
+        self.mock.as_ref().map_or(self.real, BreakerMock::core)
+    }
+
     /// Whether this is a probe, the call by which a breaker finds out if its callee is well again.
     pub fn is_probe(&self) -> bool {
         self.kind == Kind::Probe
@@ -275,7 +291,7 @@ impl<'a> Permit<'a> {
     /// Has the breaker's leave while it is not closed, or says when to come back.
     #[cold]
     pub(crate) fn acquire(&mut self) -> Result<(), Option<u32>> {
-        (self.seen, self.kind) = self.core.acquire()?;
+        (self.seen, self.kind) = self.core().acquire()?;
         Ok(())
     }
 
@@ -289,7 +305,7 @@ impl<'a> Permit<'a> {
     #[inline(always)]
     pub(crate) fn settle(&mut self, verdict: Verdict) {
         let fast = self.started.is_none() && verdict == Verdict::Success;
-        if !(fast && self.core.is_unmoved_by_success(self.seen)) {
+        if !(fast && self.core().is_unmoved_by_success(self.seen)) {
             self.settle_change(verdict);
         }
         self.settled = true;
@@ -302,11 +318,11 @@ impl<'a> Permit<'a> {
             Verdict::Transient { .. } | Verdict::Permanent => Outcome::Failure,
             Verdict::Ignored => return self.abandon(),
         };
-        self.core.record(self.seen, self.kind, self.measured(outcome));
+        self.core().record(self.seen, self.kind, self.measured(outcome));
     }
 
     fn measured(&self, outcome: Outcome) -> Outcome {
-        match (self.started, self.core.slow_call) {
+        match (self.started, self.core().slow_call) {
             (Some(started), Some(limit)) if started.elapsed() >= limit => outcome.slow(),
             _ => outcome,
         }
@@ -315,7 +331,7 @@ impl<'a> Permit<'a> {
     fn abandon(&self) {
         // Only a probe holds anything that has to be given back.
         if self.kind == Kind::Probe {
-            self.core.abandon(self.seen);
+            self.core().abandon(self.seen);
         }
     }
 }
@@ -414,6 +430,12 @@ impl Core {
             CircuitState::Closed | CircuitState::Isolated => return None,
         };
         Some(Duration::from_millis(ms))
+    }
+
+    /// Puts the breaker into `state`, from whatever it is in.
+    #[cfg(feature = "testing")]
+    pub(crate) fn force(&self, state: CircuitState) {
+        self.step(Input::Force(state));
     }
 
     /// Moves the breaker by hand.

@@ -42,6 +42,26 @@ fn refused<E>(core: &Core, retry_after: Option<u32>) -> Error<E> {
     Error::Rejected(core.open_error(retry_after).into())
 }
 
+/// A breaker, and what reads the outcomes: what a driver asks for.
+pub(crate) trait Shield<T, E> {
+    type Classify: Classify<T, E>;
+
+    fn core(&self) -> &Core;
+    fn classify(&self) -> &Self::Classify;
+}
+
+impl<T, E, C: Classify<T, E>> Shield<T, E> for CircuitBreaker<C> {
+    type Classify = C;
+
+    fn core(&self) -> &Core {
+        &self.core
+    }
+
+    fn classify(&self) -> &C {
+        &self.chosen.classify
+    }
+}
+
 impl<T, E, C> Policy<T, E> for CircuitBreaker<C>
 where
     T: Send,
@@ -53,14 +73,19 @@ where
         F: Fn() -> Fut + Send + Sync,
         Fut: Future<Output = Result<T, Error<E>>> + Send,
     {
-        Guarded { breaker: self, attempt: Attempt::new(op), permit: None }
+        Guarded { shield: self, attempt: Attempt::new(op), permit: None }
     }
+}
+
+/// Lets a future through that is there already, if the breaker does.
+pub(crate) fn guard<S, Fut>(shield: &S, future: Fut) -> Guarded<'_, S, fn() -> Fut, Fut> {
+    Guarded { shield, attempt: Attempt::started(future), permit: None }
 }
 
 pin_project! {
     /// A call through a breaker. By hand, so that it stays small and its outcome is never copied.
-    struct Guarded<'a, C, F, Fut> {
-        breaker: &'a CircuitBreaker<C>,
+    pub(crate) struct Guarded<'a, S, F, Fut> {
+        shield: &'a S,
         // Before the permit: a slot is free again only when nothing of its operation lives on.
         #[pin]
         attempt: Attempt<F, Fut>,
@@ -69,9 +94,9 @@ pin_project! {
     }
 }
 
-impl<T, E, C, F, Fut> Future for Guarded<'_, C, F, Fut>
+impl<T, E, S, F, Fut> Future for Guarded<'_, S, F, Fut>
 where
-    C: Classify<T, E>,
+    S: Shield<T, E>,
     F: Fn() -> Fut,
     Fut: Future<Output = Result<T, Error<E>>>,
 {
@@ -83,17 +108,17 @@ where
         let permit = match this.permit {
             Some(permit) => permit,
             none => {
-                let permit = none.insert(this.breaker.core.ask());
+                let permit = none.insert(this.shield.core().ask());
                 if !permit.is_free() {
                     if let Err(retry_after) = permit.acquire() {
                         this.attempt.end();
-                        return Poll::Ready(Err(refused(&this.breaker.core, retry_after)));
+                        return Poll::Ready(Err(refused(this.shield.core(), retry_after)));
                     }
                 }
                 permit
             }
         };
-        let classify = &this.breaker.chosen.classify;
+        let classify = this.shield.classify();
         let running = permit.running();
         match this.attempt.poll(cx) {
             // By arms: a value is not to be copied through memory only since some error might be.
@@ -120,24 +145,33 @@ impl<T, E: 'static, C: Classify<T, E>> BlockingPolicy<T, E> for CircuitBreaker<C
     where
         F: Fn() -> Result<T, Error<E>>,
     {
-        let mut permit = self.core.ask();
-        if !permit.is_free() {
-            if let Err(retry_after) = permit.acquire() {
-                return Err(refused(&self.core, retry_after));
-            }
+        guard_blocking(self, op)
+    }
+}
+
+/// The blocking driver.
+#[inline]
+pub(crate) fn guard_blocking<T, E, S: Shield<T, E>>(
+    shield: &S,
+    op: impl FnOnce() -> Result<T, Error<E>>,
+) -> Result<T, Error<E>> {
+    let mut permit = shield.core().ask();
+    if !permit.is_free() {
+        if let Err(retry_after) = permit.acquire() {
+            return Err(refused(shield.core(), retry_after));
         }
-        let running = permit.running();
-        match op() {
-            Ok(value) => {
-                running.end();
-                settle(&mut permit, &self.chosen.classify, Ok(&value));
-                Ok(value)
-            }
-            Err(error) => {
-                running.end();
-                settle(&mut permit, &self.chosen.classify, Err(&error));
-                Err(error)
-            }
+    }
+    let running = permit.running();
+    match op() {
+        Ok(value) => {
+            running.end();
+            settle(&mut permit, shield.classify(), Ok(&value));
+            Ok(value)
+        }
+        Err(error) => {
+            running.end();
+            settle(&mut permit, shield.classify(), Err(&error));
+            Err(error)
         }
     }
 }

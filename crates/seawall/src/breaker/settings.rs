@@ -230,6 +230,14 @@ impl<C> CircuitBreakerBuilder<C> {
         self
     }
 
+    /// Refuses in const evaluation what [`build`](Self::build) would refuse.
+    #[track_caller]
+    pub(super) const fn assert_valid(&self) {
+        if let Err(refusal) = self.given.checked() {
+            refusal.panic();
+        }
+    }
+
     const_unless_loom! {
         /// The breaker. In const evaluation a setting that makes no sense fails the build.
         ///

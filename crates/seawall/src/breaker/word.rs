@@ -141,6 +141,9 @@ pub(crate) enum Input {
     Close,
     /// By hand: as new.
     Reset,
+    /// By hand: whatever a test wants.
+    #[cfg(any(test, feature = "testing"))]
+    Force(CircuitState),
 }
 
 /// What an [`Input`] made of the word.
@@ -208,6 +211,13 @@ impl Rules {
             Input::Close if word.is_closed() => noted(word),
             Input::Close => moved(word, CircuitState::Closed, 0, TransitionCause::Manual),
             Input::Reset => moved(word, CircuitState::Closed, 0, TransitionCause::Reset),
+            #[cfg(any(test, feature = "testing"))]
+            Input::Force(CircuitState::Open) => {
+                self.open(word, 0, TransitionCause::Manual, now, random)
+            }
+            #[cfg(any(test, feature = "testing"))]
+            // No slot taken, and so no lease to speak of: half-open with an empty payload.
+            Input::Force(state) => moved(word, state, 0, TransitionCause::Manual),
         }
     }
 

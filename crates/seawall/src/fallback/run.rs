@@ -39,13 +39,21 @@ impl<L> FallbackChain<L> {
     }
 
     #[cold]
-    async fn answer<T, E>(&self, primary: Error<E>) -> Result<T, Error<E>>
+    pub(crate) async fn answer<T, E>(&self, primary: Error<E>) -> Result<T, Error<E>>
     where
         T: Send,
         E: Send,
         L: Answer<T, E>,
     {
         self.end(self.entries.answer(Tries::new(primary)).await)
+    }
+
+    #[cold]
+    pub(crate) fn answer_blocking<T, E>(&self, primary: Error<E>) -> Result<T, Error<E>>
+    where
+        L: AnswerBlocking<T, E>,
+    {
+        self.end(self.entries.answer_blocking(Tries::new(primary)))
     }
 }
 
@@ -123,6 +131,6 @@ where
     where
         F: Fn() -> Result<T, Error<E>>,
     {
-        op().or_else(|primary| self.end(self.entries.answer_blocking(Tries::new(primary))))
+        op().or_else(|primary| self.answer_blocking(primary))
     }
 }

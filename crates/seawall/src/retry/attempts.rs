@@ -27,12 +27,14 @@ pub enum Next {
 pub(crate) struct State {
     /// Outcomes seen.
     pub(crate) made: u64,
+    /// The most attempts of this call: the policy's, or a mock's.
+    pub(crate) max_attempts: u32,
     pub(crate) delays: Progress,
 }
 
 impl State {
-    pub(crate) const fn new(random: Random) -> Self {
-        Self { made: 0, delays: Progress::new(random) }
+    pub(crate) const fn new(settings: &Settings, random: Random) -> Self {
+        Self { made: 0, max_attempts: settings.max_attempts, delays: Progress::new(random) }
     }
 }
 
@@ -41,7 +43,7 @@ impl Settings {
     pub(crate) fn decide(&self, state: &mut State, verdict: Verdict, elapsed: Duration) -> Next {
         state.made = state.made.saturating_add(1);
         let Verdict::Transient { retry_after } = verdict else { return Next::Done };
-        if state.made >= u64::from(self.max_attempts) {
+        if state.made >= u64::from(state.max_attempts) {
             return Next::GiveUp(ExhaustedReason::Attempts);
         }
         let floor = retry_after.unwrap_or_default();
@@ -99,7 +101,8 @@ impl Settings {
 /// ```
 #[derive(Debug)]
 pub struct Attempts<'a, C = AnyError, S = DefaultSleeper> {
-    policy: &'a RetryPolicy<C>,
+    settings: &'a Settings,
+    classify: &'a C,
     extras: &'a Extras,
     sleeper: &'a S,
     state: State,
@@ -112,17 +115,27 @@ pub struct Attempts<'a, C = AnyError, S = DefaultSleeper> {
 impl<'a, C, S> Attempts<'a, C, S> {
     pub(crate) fn new(policy: &'a RetryPolicy<C>, extras: &'a Extras, sleeper: &'a S) -> Self {
         let started = policy.settings.total_timeout.map(|_| Moment::now());
-        Self::since(policy, extras, sleeper, started)
+        let decide = (&policy.settings, &policy.chosen.classify);
+        Self::since(decide, extras, sleeper, started)
     }
 
     pub(crate) fn since(
-        policy: &'a RetryPolicy<C>,
+        (settings, classify): (&'a Settings, &'a C),
         extras: &'a Extras,
         sleeper: &'a S,
         started: Option<Moment>,
     ) -> Self {
-        let state = State::new(extras.random());
-        Self { policy, extras, sleeper, state, started, age: Duration::ZERO }
+        let state = State::new(settings, extras.random());
+        Self { settings, classify, extras, sleeper, state, started, age: Duration::ZERO }
+    }
+
+    /// Has this call make so many attempts, whatever the policy says.
+    pub(crate) fn limit(&mut self, max_attempts: u32) {
+        self.state.max_attempts = max_attempts;
+    }
+
+    pub(crate) fn max_attempts(&self) -> u32 {
+        self.state.max_attempts
     }
 
     /// Draws the delays from the stream of `seed`.
@@ -148,7 +161,7 @@ impl<'a, C, S> Attempts<'a, C, S> {
                 Verdict::Permanent | Verdict::Ignored => {}
             }
         }
-        match self.policy.settings.decide(&mut self.state, verdict, self.age) {
+        match self.settings.decide(&mut self.state, verdict, self.age) {
             Next::RetryAfter(_) if !self.extras.affords_retry() => {
                 Next::GiveUp(ExhaustedReason::Budget)
             }
@@ -184,7 +197,8 @@ impl<'a, C, S> Attempts<'a, C, S> {
     where
         C: Classify<T, E>,
     {
-        let next = self.next(self.policy.verdict(outcome.as_ref()));
+        let verdict = run::verdict(self.settings, self.classify, outcome.as_ref());
+        let next = self.next(verdict);
         self.tell(next, outcome.as_ref().err());
         match next {
             Next::Done => ControlFlow::Break(outcome),
@@ -273,7 +287,7 @@ impl<'a, C, S> Attempts<'a, C, S> {
         let error_type = error.map(event::error_type);
         let text = error.and_then(|error| self.extras.text(error.operation()? as &dyn Any));
         let error = text.as_deref();
-        let max_attempts = self.policy.settings.max_attempts;
+        let max_attempts = self.max_attempts();
         let event = match next {
             Next::Done => return,
             Next::RetryAfter(delay) => Event::RetryScheduled {
@@ -298,7 +312,7 @@ impl<'a, C, S> Attempts<'a, C, S> {
     }
 
     fn name(&self) -> Option<Name> {
-        self.extras.name.clone().or(self.policy.settings.name.map(Name::literal))
+        self.extras.name.clone().or(self.settings.name.map(Name::literal))
     }
 }
 
@@ -312,7 +326,7 @@ pub struct Delays {
 
 impl Delays {
     pub(crate) fn new(settings: Settings) -> Self {
-        Self { settings, state: State::new(Random::new()), waited: Duration::ZERO }
+        Self { settings, state: State::new(&settings, Random::new()), waited: Duration::ZERO }
     }
 
     /// Draws the delays from the stream of `seed`.
@@ -349,7 +363,7 @@ mod tests {
     }
 
     fn decide(settings: &Settings, verdicts: &[(Verdict, Duration)]) -> Vec<Next> {
-        let mut state = State::new(Random::seeded(1));
+        let mut state = State::new(settings, Random::seeded(1));
         verdicts.iter().map(|(v, elapsed)| settings.decide(&mut state, *v, *elapsed)).collect()
     }
 

@@ -1,6 +1,6 @@
 //! What one attaches to a policy: listener, budget, observers, waiting, seed.
 
-use super::{Attempts, RetryPolicy, SharedBudget};
+use super::{Attempts, RetryBudget, RetryPolicy, SharedBudget};
 use crate::{
     describe::{Describe, Layer},
     error::Error,
@@ -53,7 +53,7 @@ pub struct RetryExecutor<C = AnyError, L = NoListener, S = DefaultSleeper> {
 
 /// What is attached, whatever the error's type.
 #[derive(Clone)]
-pub(crate) struct Extras {
+pub struct Extras {
     pub(crate) name: Option<Name>,
     pub(crate) budget: Option<SharedBudget>,
     pub(crate) observers: Vec<Arc<dyn Observe>>,
@@ -67,17 +67,26 @@ pub(crate) struct Extras {
 type ErrorText = Arc<dyn Fn(&dyn Any) -> Option<String> + Send + Sync>;
 
 /// What a bare policy has.
-pub(crate) static NOTHING_ATTACHED: Extras = Extras::NONE;
+pub static NOTHING_ATTACHED: Extras = Extras::NONE;
 
 impl Extras {
-    const NONE: Self = Self {
-        name: None,
-        budget: None,
-        observers: Vec::new(),
-        error_text: None,
-        blocking_sleeper: None,
-        seeds: None,
-    };
+    const NONE: Self = Self::new(None);
+
+    const fn new(budget: Option<SharedBudget>) -> Self {
+        Self {
+            name: None,
+            budget,
+            observers: Vec::new(),
+            error_text: None,
+            blocking_sleeper: None,
+            seeds: None,
+        }
+    }
+
+    /// With a budget, and nothing else.
+    pub const fn of_budget(budget: &'static RetryBudget) -> Self {
+        Self::new(Some(SharedBudget::Static(budget)))
+    }
 
     pub(crate) fn random(&self) -> Random {
         match &self.seeds {

@@ -8,14 +8,28 @@ use crate::{
     error::{Error, ExhaustedReason, Rejection},
     event,
     policy::{BlockingPolicy, Policy},
+    scope::{self, RetryMock},
     time::{Moment, Tick},
     verdict::{Classify, Verdict},
 };
 use std::{collections::VecDeque, time::Duration};
 
-/// What an error means to a retry: the classifier reads the operation's, we read the policies'.
+/// What an outcome means to a retry.
+#[inline]
+pub(crate) fn verdict<T, E>(
+    settings: &Settings,
+    by: &impl Classify<T, E>,
+    outcome: Result<&T, &Error<E>>,
+) -> Verdict {
+    match outcome {
+        Ok(value) => by.classify(Ok(value)),
+        Err(error) => of_error(settings, by, error),
+    }
+}
+
+/// The classifier reads the operation's errors, we read the policies'.
 #[cold]
-fn verdict<T, E>(settings: &Settings, by: &impl Classify<T, E>, error: &Error<E>) -> Verdict {
+fn of_error<T, E>(settings: &Settings, by: &impl Classify<T, E>, error: &Error<E>) -> Verdict {
     match error {
         Error::Operation(error) => by.classify(Err(error)),
         Error::Rejected(Rejection::CircuitBreakerOpen(open)) if settings.retry_on_open => {
@@ -25,11 +39,11 @@ fn verdict<T, E>(settings: &Settings, by: &impl Classify<T, E>, error: &Error<E>
         Error::Rejected(Rejection::TimedOut { .. } | Rejection::Injected) => Verdict::TRANSIENT,
         // It ran out of nothing: it is what its last error is.
         Error::RetryExhausted(ended) if ended.reason() == ExhaustedReason::Permanent => {
-            verdict(settings, by, ended.last())
+            of_error(settings, by, ended.last())
         }
         Error::RetryExhausted(_) if settings.retry_on_exhausted => Verdict::TRANSIENT,
         Error::RetryExhausted(_) => Verdict::Permanent,
-        Error::FallbackExhausted(all) => verdict(settings, by, all.primary()),
+        Error::FallbackExhausted(all) => of_error(settings, by, all.primary()),
     }
 }
 
@@ -43,38 +57,30 @@ impl Settings {
     }
 }
 
-impl<C> RetryPolicy<C> {
-    /// What an outcome means to this policy.
-    #[inline]
-    pub(super) fn verdict<T, E>(&self, outcome: Result<&T, &Error<E>>) -> Verdict
-    where
-        C: Classify<T, E>,
-    {
-        match outcome {
-            Ok(value) => self.chosen.classify.classify(Ok(value)),
-            Err(error) => verdict(&self.settings, &self.chosen.classify, error),
-        }
-    }
-}
-
-/// A policy, with or without what is attached to it: all that a driver asks for.
-trait Source<T, E>: Send + Sync {
+/// Decisions with all that is attached to them: what a driver asks for.
+pub trait Source<T, E> {
+    /// Reads the outcomes.
     type Classify: Classify<T, E>;
+    /// Hears of retries.
+    type Listener: OnRetry<E>;
 
-    fn policy(&self) -> &RetryPolicy<Self::Classify>;
+    /// What is decided by.
+    fn settings(&self) -> &Settings;
+    /// What reads the outcomes.
+    fn classify(&self) -> &Self::Classify;
+    /// What is attached, whatever the error's type.
     fn extras(&self) -> &Extras;
-    fn listener(&self) -> &impl OnRetry<E>;
+    /// Who hears of retries.
+    fn listener(&self) -> &Self::Listener;
 
-    /// Set only where a decision needs it: the good path reads no clock.
-    fn started(&self) -> Option<Moment> {
-        self.policy().settings.total_timeout.map(|_| Moment::now())
-    }
-
+    /// What an outcome means.
     #[inline]
     fn verdict(&self, outcome: Result<&T, &Error<E>>) -> Verdict {
-        self.policy().verdict(outcome)
+        verdict(self.settings(), self.classify(), outcome)
     }
 
+    /// Takes note of a call that succeeded at once.
+    #[inline]
     fn first_success(&self) {
         if let Some(budget) = &self.extras().budget {
             budget.record_success(false);
@@ -84,16 +90,21 @@ trait Source<T, E>: Send + Sync {
 
 impl<T, E, C: Classify<T, E>> Source<T, E> for RetryPolicy<C> {
     type Classify = C;
+    type Listener = NoListener;
 
-    fn policy(&self) -> &RetryPolicy<C> {
-        self
+    fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn classify(&self) -> &C {
+        &self.chosen.classify
     }
 
     fn extras(&self) -> &Extras {
         &NOTHING_ATTACHED
     }
 
-    fn listener(&self) -> &impl OnRetry<E> {
+    fn listener(&self) -> &NoListener {
         &NoListener
     }
 
@@ -104,31 +115,41 @@ impl<T, E, C, L, S> Source<T, E> for RetryExecutor<C, L, S>
 where
     C: Classify<T, E>,
     L: OnRetry<E>,
-    S: Send + Sync,
 {
     type Classify = C;
+    type Listener = L;
 
-    fn policy(&self) -> &RetryPolicy<C> {
-        self.policy()
+    fn settings(&self) -> &Settings {
+        &self.policy().settings
+    }
+
+    fn classify(&self) -> &C {
+        &self.policy().chosen.classify
     }
 
     fn extras(&self) -> &Extras {
         self.extras()
     }
 
-    fn listener(&self) -> &impl OnRetry<E> {
+    fn listener(&self) -> &L {
         &self.listener
     }
 }
 
 /// A source that can wait in async code.
-trait Waiting<T, E>: Source<T, E> {
-    fn sleeper(&self) -> &impl Sleeper;
+pub trait Waiting<T, E>: Source<T, E> {
+    /// Waits.
+    type Sleeper: Sleeper;
+
+    /// What waits.
+    fn sleeper(&self) -> &Self::Sleeper;
 }
 
 #[cfg(feature = "tokio")]
 impl<T, E, C: Classify<T, E>> Waiting<T, E> for RetryPolicy<C> {
-    fn sleeper(&self) -> &impl Sleeper {
+    type Sleeper = DefaultSleeper;
+
+    fn sleeper(&self) -> &DefaultSleeper {
         &DefaultSleeper
     }
 }
@@ -139,36 +160,52 @@ where
     L: OnRetry<E>,
     S: Sleeper,
 {
-    fn sleeper(&self) -> &impl Sleeper {
+    type Sleeper = S;
+
+    fn sleeper(&self) -> &S {
         &self.sleeper
     }
 }
 
-/// A call whose first attempt has not succeeded.
-struct Call<'a, T, E, R: Source<T, E>> {
+/// A call whose first attempt has not succeeded, or is a mock's.
+pub(crate) struct Call<'a, T, E, R: Source<T, E> + ?Sized> {
     source: &'a R,
     attempts: Attempts<'a, R::Classify>,
     earlier: VecDeque<Error<E>>,
+    mock: Option<RetryMock>,
 }
 
 /// What a driver does next.
-enum Step<T, E> {
+pub(crate) enum Step<T, E> {
     Return(Result<T, Error<E>>),
     Wait(Duration),
 }
 
-impl<'a, T, E: 'static, R: Source<T, E>> Call<'a, T, E, R> {
-    fn new(source: &'a R, started: Option<Moment>) -> Self {
-        let attempts = Attempts::since(source.policy(), source.extras(), &DefaultSleeper, started);
-        Self { source, attempts, earlier: VecDeque::new() }
+impl<'a, T, E: 'static, R: Source<T, E> + ?Sized> Call<'a, T, E, R> {
+    pub(crate) fn new(source: &'a R, started: Option<Moment>, mock: Option<RetryMock>) -> Self {
+        let decide = (source.settings(), source.classify());
+        let mut attempts = Attempts::since(decide, source.extras(), &DefaultSleeper, started);
+        if let Some(max_attempts) = mock.as_ref().and_then(RetryMock::begin) {
+            attempts.limit(max_attempts);
+        }
+        Self { source, attempts, earlier: VecDeque::new(), mock }
     }
 
-    fn settle(&mut self, outcome: Result<T, Error<E>>, verdict: Verdict) -> Step<T, E> {
+    pub(crate) fn made(&self) -> u64 {
+        self.attempts.made()
+    }
+
+    /// Asks the mock, if there is one, whether the attempt that would begin now is to fail.
+    pub(crate) fn injected(&self) -> Option<Error<E>> {
+        self.mock.as_ref().and_then(RetryMock::attempt)
+    }
+
+    pub(crate) fn settle(&mut self, outcome: Result<T, Error<E>>, verdict: Verdict) -> Step<T, E> {
         let next = self.attempts.next(verdict);
         let error = outcome.as_ref().err();
         if let Next::RetryAfter(delay) = next {
-            let max_attempts = self.source.policy().settings.max_attempts;
-            let retry = Retrying::new((self.attempts.made(), max_attempts), delay, error);
+            let attempt = (self.attempts.made(), self.attempts.max_attempts());
+            let retry = Retrying::new(attempt, delay, error);
             event::guarded(|| self.source.listener().on_retry(retry));
         }
         self.attempts.tell(next, error);
@@ -192,7 +229,7 @@ impl<'a, T, E: 'static, R: Source<T, E>> Call<'a, T, E, R> {
     }
 
     fn keep(&mut self, outcome: Result<T, Error<E>>) {
-        let most = usize::from(self.source.policy().settings.keep_errors);
+        let most = usize::from(self.source.settings().keep_errors);
         if let (Err(error), 1..) = (outcome, most) {
             if self.earlier.len() == most {
                 self.earlier.pop_front();
@@ -211,14 +248,17 @@ fn drive<'a, T, E, R, F, Fut>(
 where
     T: Send,
     E: Send + 'static,
-    R: Waiting<T, E>,
+    R: Waiting<T, E> + Send + Sync,
     F: Fn() -> Fut + Send + Sync,
     Fut: Future<Output = Result<T, Error<E>>> + Send,
 {
     async move {
         // A scope of its own: what is borrowed in it is not kept over the await behind it.
-        let more = {
-            let started = source.started();
+        let more = 'more: {
+            let started = source.settings().started();
+            if let Some(mock) = scope::retry_mock() {
+                break 'more Box::pin(again(Call::new(source, started, Some(mock)), &op, None));
+            }
             // By arms: a value is not to be copied through memory only since some error might be.
             let outcome = match op().await {
                 Ok(value) => match source.verdict(Ok(&value)) {
@@ -233,34 +273,44 @@ where
                     (Err(error), verdict)
                 }
             };
-            Box::pin(again(source, &op, started, outcome))
+            Box::pin(again(Call::new(source, started, None), &op, Some(outcome)))
         };
         more.await
     }
 }
 
+/// An outcome that was seen already, with its verdict.
+type Seen<T, E> = Option<(Result<T, Error<E>>, Verdict)>;
+
 #[cold]
 async fn again<T, E, R, F, Fut>(
-    source: &R,
+    mut call: Call<'_, T, E, R>,
     op: &F,
-    started: Option<Moment>,
-    (mut outcome, mut verdict): (Result<T, Error<E>>, Verdict),
+    mut seen: Seen<T, E>,
 ) -> Result<T, Error<E>>
 where
     T: Send,
     E: Send + 'static,
-    R: Waiting<T, E>,
+    R: Waiting<T, E> + Send + Sync,
     F: Fn() -> Fut + Send + Sync,
     Fut: Future<Output = Result<T, Error<E>>> + Send,
 {
-    let mut call = Call::new(source, started);
     loop {
+        let (outcome, verdict) = match seen.take() {
+            Some(first) => first,
+            None => {
+                let outcome = match call.injected() {
+                    Some(error) => Err(error),
+                    None => op().await,
+                };
+                let verdict = call.source.verdict(outcome.as_ref());
+                (outcome, verdict)
+            }
+        };
         match call.settle(outcome, verdict) {
             Step::Return(outcome) => return outcome,
-            Step::Wait(delay) => wait(source.sleeper(), delay, call.attempts.made()).await,
+            Step::Wait(delay) => wait(call.source.sleeper(), delay, call.made()).await,
         }
-        outcome = op().await;
-        verdict = source.verdict(outcome.as_ref());
     }
 }
 
@@ -271,7 +321,10 @@ where
     R: Source<T, E>,
     F: Fn() -> Result<T, Error<E>>,
 {
-    let started = source.started();
+    let started = source.settings().started();
+    if let Some(mock) = scope::retry_mock() {
+        return again_blocking(Call::new(source, started, Some(mock)), op, None);
+    }
     let outcome = match op() {
         Ok(value) => match source.verdict(Ok(&value)) {
             Verdict::Success => {
@@ -285,34 +338,35 @@ where
             (Err(error), verdict)
         }
     };
-    again_blocking(source, op, started, outcome)
+    again_blocking(Call::new(source, started, None), op, Some(outcome))
 }
 
 #[cold]
 fn again_blocking<T, E, R, F>(
-    source: &R,
+    mut call: Call<'_, T, E, R>,
     op: F,
-    started: Option<Moment>,
-    (mut outcome, mut verdict): (Result<T, Error<E>>, Verdict),
+    mut seen: Seen<T, E>,
 ) -> Result<T, Error<E>>
 where
     E: 'static,
     R: Source<T, E>,
     F: Fn() -> Result<T, Error<E>>,
 {
-    let mut call = Call::new(source, started);
     loop {
+        let (outcome, verdict) = seen.take().unwrap_or_else(|| {
+            let outcome = call.injected().map_or_else(&op, Err);
+            let verdict = call.source.verdict(outcome.as_ref());
+            (outcome, verdict)
+        });
         match call.settle(outcome, verdict) {
             Step::Return(outcome) => return outcome,
-            Step::Wait(delay) => source.extras().sleep_blocking(delay),
+            Step::Wait(delay) => call.source.extras().sleep_blocking(delay),
         }
-        outcome = op();
-        verdict = source.verdict(outcome.as_ref());
     }
 }
 
 /// A delay of zero is no wait: no timer, and after a few of them other tasks get a turn.
-pub(super) async fn wait(sleeper: &impl Sleeper, delay: Duration, made: u64) {
+pub(crate) async fn wait(sleeper: &impl Sleeper, delay: Duration, made: u64) {
     if !delay.is_zero() {
         sleeper.sleep(delay).await;
     } else if made % 8 == 0 {

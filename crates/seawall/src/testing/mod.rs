@@ -23,6 +23,10 @@
 //! ```
 
 mod clock;
+mod mocks;
 
 pub use crate::scope::{Attached, Entered, Scope, World};
 pub use clock::{ManualClock, Seed};
+#[doc(hidden)]
+pub use mocks::{BreakerMock, RetryMock};
+pub use mocks::{MockCircuitBreaker, MockRetryExecutor};

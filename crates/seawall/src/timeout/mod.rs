@@ -34,7 +34,7 @@
 //! # Events
 //! [`TimedOut`](crate::Event::TimedOut).
 
-mod run;
+pub(crate) mod run;
 
 use crate::{
     describe::{Describe, Facts, Layer},

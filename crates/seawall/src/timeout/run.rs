@@ -21,18 +21,24 @@ impl<T: Send, E: Send + 'static> Policy<T, E> for Timeout {
         F: Fn() -> Fut + Send + Sync,
         Fut: Future<Output = Result<T, Error<E>>> + Send,
     {
-        Limited { limit: self.limit, attempt: Attempt::new(op), timer: Timer::Unarmed }
+        Limited::new(self.limit, Attempt::new(op))
     }
 }
 
 pin_project! {
     /// A call under a limit.
-    struct Limited<F, Fut> {
+    pub(crate) struct Limited<F, Fut> {
         limit: Duration,
         #[pin]
         attempt: Attempt<F, Fut>,
         #[pin]
         timer: Timer,
+    }
+}
+
+impl<F, Fut> Limited<F, Fut> {
+    pub(crate) const fn new(limit: Duration, attempt: Attempt<F, Fut>) -> Self {
+        Self { limit, attempt, timer: Timer::Unarmed }
     }
 }
 
