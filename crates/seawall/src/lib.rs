@@ -21,6 +21,13 @@ pub mod testing;
 mod time;
 mod verdict;
 
+#[doc(hidden)]
+#[path = "expansion/mod.rs"]
+pub mod __expansion;
+
+#[cfg(feature = "macros")]
+mod macros;
+
 // A room per policy.
 pub mod breaker;
 pub mod fallback;
@@ -31,7 +38,7 @@ pub mod timeout;
 #[cfg(all(feature = "testing", feature = "tokio", feature = "tracing"))]
 pub mod guide;
 
-pub use breaker::{CircuitBreaker, CircuitState, Permit};
+pub use breaker::{CircuitBreaker, CircuitBreakers, CircuitState, Permit};
 pub use describe::{Describe, Layer};
 pub use erased::{BoxFuture, DynBlockingPolicy, DynPolicy};
 pub use error::{
@@ -41,6 +48,8 @@ pub use error::{
 pub use event::{Event, Observe};
 pub use fallback::FallbackChain;
 pub use lint::Finding;
+#[cfg(feature = "macros")]
+pub use macros::*;
 pub use pipeline::{Append, Pipeline, PipelineBuilder};
 pub use policy::{BlockingPolicy, Policy};
 pub use random::Random;

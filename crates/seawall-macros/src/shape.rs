@@ -1,0 +1,241 @@
+//! The forms that a protected function can have: blocking, async, or giving a future.
+
+use crate::{options::Policy, parse::Function};
+use proc_macro2::{Delimiter, Group, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{
+    Block, Error, Expr, ExprAsync, GenericArgument, GenericParam, PathArguments, Result,
+    ReturnType, Stmt, Type, TypeParamBound, parse_quote, spanned::Spanned,
+};
+
+/// A function as the expansion needs it.
+pub(crate) struct Shape {
+    form: Form,
+    /// What it gives, or its future does.
+    output: Type,
+    /// What is run in each attempt.
+    body: TokenStream,
+    span: Span,
+}
+
+enum Form {
+    Blocking,
+    Async,
+    /// It ends in an async block, perhaps boxed. The body stands in that.
+    Future {
+        before: Vec<Stmt>,
+        block: Box<ExprAsync>,
+        is_boxed: bool,
+        /// What the async block does first, and once only.
+        lead: Vec<Stmt>,
+    },
+}
+
+impl Shape {
+    pub(crate) fn of(policy: Policy, function: &Function) -> Result<Self> {
+        let sig = &function.sig;
+        let ReturnType::Type(_, output) = &sig.output else {
+            return Err(Error::new_spanned(&sig.ident, "there is no return type"));
+        };
+        let body = function.body.to_token_stream();
+        let span = output.span();
+        if sig.asyncness.is_some() {
+            return Ok(Self { form: Form::Async, output: (**output).clone(), body, span });
+        }
+        if let Some(inner) = future_output(output) {
+            return Self::of_future(policy, function, inner.clone());
+        }
+        if policy == Policy::Timeout {
+            return Err(Error::new_spanned(
+                sig.fn_token,
+                "`#[timeout]` needs an `async fn`: blocking code cannot be stopped from outside, \
+                 so set a limit on the call itself, such as a socket's read timeout",
+            ));
+        }
+        Ok(Self { form: Form::Blocking, output: (**output).clone(), body, span })
+    }
+
+    /// `fn f() -> impl Future<Output = Result<..>> { async move { .. } }`, and what `#[async_trait]`
+    /// makes of an `async fn`.
+    fn of_future(policy: Policy, function: &Function, output: Type) -> Result<Self> {
+        let span = output.span();
+        let not_async = || {
+            let attribute = policy.attribute();
+            let message = format!(
+                "{attribute} on a function that returns a future needs its body to end in an \
+                 `async` block, so that each attempt can start it anew; or make it an `async fn`"
+            );
+            Error::new_spanned(&function.sig.ident, message)
+        };
+        let mut before = syn::parse2::<Block>(function.body.to_token_stream())?.stmts;
+        let Some(Stmt::Expr(last, None)) = before.pop() else { return Err(not_async()) };
+        let (mut block, is_boxed) = async_block(last).ok_or_else(not_async)?;
+        let stmts = std::mem::take(&mut block.block.stmts);
+        let at = if from_async_trait(function) { moved_arguments(&stmts) } else { 0 };
+        let (lead, rest) = stmts.split_at(at);
+        let body = quote!({ #(#rest)* });
+        let form = Form::Future { before, block: Box::new(block), is_boxed, lead: lead.to_vec() };
+        Ok(Self { form, output, body, span })
+    }
+
+    pub(crate) fn is_async(&self) -> bool {
+        !matches!(self.form, Form::Blocking)
+    }
+
+    /// The output, for a `let`: what `impl Trait` stands for is inferred.
+    pub(crate) fn annotated_type(&self) -> Type {
+        without_impl(&self.output, &parse_quote!(_))
+    }
+
+    /// The output, where nothing can be inferred; only its error type matters there.
+    pub(crate) fn named_type(&self) -> Type {
+        without_impl(&self.output, &parse_quote!(()))
+    }
+
+    /// One attempt, after the statements in `first`.
+    pub(crate) fn attempt(&self, krate: &TokenStream, first: TokenStream) -> TokenStream {
+        let (returns, body) = (self.annotated_type(), &self.body);
+        match self.form {
+            Form::Blocking => quote! {
+                (|| -> #returns { #first #body })()
+            },
+            Form::Async | Form::Future { .. } => {
+                // Never taken: it types the block by the signature, so that errors point at the body.
+                let typed = quote_spanned!(self.span=> return #krate::never::<#returns>(););
+                quote! {
+                    async {
+                        if false { #typed }
+                        #first
+                        #body
+                    }.await
+                }
+            }
+        }
+    }
+
+    /// The function's body, with `wrapped` in place of what ran before.
+    pub(crate) fn with_body(&self, span: Span, wrapped: TokenStream) -> Group {
+        let tokens = match &self.form {
+            Form::Blocking | Form::Async => wrapped,
+            Form::Future { before, block, is_boxed, lead } => {
+                let (attrs, capture) = (&block.attrs, &block.capture);
+                let block = quote!(#(#attrs)* async #capture { #(#lead)* #wrapped });
+                match is_boxed {
+                    true => quote!(#(#before)* ::std::boxed::Box::pin(#block)),
+                    false => quote!(#(#before)* #block),
+                }
+            }
+        };
+        let mut group = Group::new(Delimiter::Brace, tokens);
+        group.set_span(span);
+        group
+    }
+}
+
+/// `Output` of `impl Future<Output = ..>` or `Pin<Box<dyn Future<Output = ..>>>`.
+fn future_output(ty: &Type) -> Option<&Type> {
+    match ty {
+        Type::ImplTrait(future) => output_of(future.bounds.iter()),
+        Type::TraitObject(future) => output_of(future.bounds.iter()),
+        Type::Path(path) => {
+            let last = path.path.segments.last()?;
+            let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
+            let Some(GenericArgument::Type(inner)) = arguments.args.first() else { return None };
+            match last.ident.to_string().as_str() {
+                "Pin" | "Box" => future_output(inner),
+                _ => None,
+            }
+        }
+        Type::Paren(inner) => future_output(&inner.elem),
+        _ => None,
+    }
+}
+
+fn output_of<'a>(bounds: impl Iterator<Item = &'a TypeParamBound>) -> Option<&'a Type> {
+    for bound in bounds {
+        let TypeParamBound::Trait(bound) = bound else { continue };
+        let Some(last) = bound.path.segments.last() else { continue };
+        let PathArguments::AngleBracketed(arguments) = &last.arguments else { continue };
+        for argument in &arguments.args {
+            match argument {
+                GenericArgument::AssocType(output) if output.ident == "Output" => {
+                    return Some(&output.ty);
+                }
+                _ => {}
+            }
+        }
+    }
+    None
+}
+
+/// An async block, or `Box::pin` of one.
+fn async_block(expr: Expr) -> Option<(ExprAsync, bool)> {
+    match expr {
+        Expr::Async(block) => Some((block, false)),
+        Expr::Call(call) => {
+            let Expr::Path(path) = &*call.func else { return None };
+            let is_pin = path.path.segments.last().is_some_and(|last| last.ident == "pin");
+            match call.args.into_iter().next() {
+                Some(Expr::Async(block)) if is_pin => Some((block, true)),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+fn from_async_trait(function: &Function) -> bool {
+    let mut params = function.sig.generics.params.iter();
+    params.any(|param| {
+        matches!(param, GenericParam::Lifetime(param) if param.lifetime.ident == "async_trait")
+    })
+}
+
+/// How many statements of `#[async_trait]` stand in front of the body: a typed early return, and
+/// `let argument = argument;` for each.
+fn moved_arguments(stmts: &[Stmt]) -> usize {
+    stmts
+        .iter()
+        .take_while(|stmt| match stmt {
+            Stmt::Expr(Expr::If(_), _) => true,
+            Stmt::Local(local) => {
+                let moves = local.init.as_ref().map(|init| &*init.expr);
+                matches!(moves, Some(Expr::Path(path)) if path.path.get_ident().is_some())
+            }
+            _ => false,
+        })
+        .count()
+        .min(stmts.len().saturating_sub(1))
+}
+
+/// `ty` with `other` in place of each `impl Trait`.
+fn without_impl(ty: &Type, other: &Type) -> Type {
+    let mut ty = ty.clone();
+    replace_impl(&mut ty, other);
+    ty
+}
+
+fn replace_impl(ty: &mut Type, other: &Type) {
+    match ty {
+        Type::ImplTrait(_) => *ty = other.clone(),
+        Type::Path(path) => {
+            for segment in &mut path.path.segments {
+                let PathArguments::AngleBracketed(arguments) = &mut segment.arguments else {
+                    continue;
+                };
+                for argument in &mut arguments.args {
+                    if let GenericArgument::Type(inner) = argument {
+                        replace_impl(inner, other);
+                    }
+                }
+            }
+        }
+        Type::Tuple(tuple) => tuple.elems.iter_mut().for_each(|inner| replace_impl(inner, other)),
+        Type::Paren(inner) => replace_impl(&mut inner.elem, other),
+        Type::Group(inner) => replace_impl(&mut inner.elem, other),
+        Type::Reference(inner) => replace_impl(&mut inner.elem, other),
+        Type::Array(inner) => replace_impl(&mut inner.elem, other),
+        Type::Slice(inner) => replace_impl(&mut inner.elem, other),
+        _ => {}
+    }
+}

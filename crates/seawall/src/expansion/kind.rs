@@ -1,0 +1,313 @@
+//! Rich or plain: what a function's error type can say.
+
+use crate::{
+    error::{CircuitBreakerOpenError, Error, Rejection},
+    retry::Retrying,
+};
+use std::{error, marker::PhantomData, ops::Deref};
+
+/// What a protected function returns.
+#[diagnostic::on_unimplemented(
+    message = "a protected function must return a `Result`, not `{Self}`",
+    label = "there is no failure to act on in this",
+    note = "return `Result<{Self}, E>`, with an `Err` where the call failed"
+)]
+pub trait Returns {
+    /// What it gives when all is well.
+    type Value;
+    /// What it gives when not.
+    type Error;
+}
+
+impl<T, E> Returns for Result<T, E> {
+    type Value = T;
+    type Error = E;
+}
+
+/// A value that is never made, of a type that is to be known.
+#[expect(clippy::unreachable, reason = "stands behind `if false`")]
+pub fn never<R>() -> R {
+    unreachable!("stands behind `if false`")
+}
+
+/// The error type of a function.
+///
+/// The methods for `Kind<Error<E>>`, the rich kind, are inherent and so win over those of the trait
+/// [`Plain`], which every kind has. No type information is needed for that, and generic functions
+/// get it right as well.
+#[derive(Debug)]
+pub struct Kind<E> {
+    finder: Finder<E>,
+}
+
+/// Finds the rejection of a breaker that an error was made from.
+pub(super) type Finder<E> = fn(&E) -> Option<CircuitBreakerOpenError>;
+
+impl<E> Kind<E> {
+    /// The kind of a function that returns `R`.
+    pub const fn of<R: Returns<Error = E>>(finder: Finder<E>) -> Self {
+        Self { finder }
+    }
+}
+
+impl<E: 'static> Kind<Error<E>> {
+    /// As the engine's outcome.
+    #[inline(always)]
+    pub fn lift<T>(&self, outcome: Result<T, Error<E>>) -> Result<T, Error<E>> {
+        outcome
+    }
+
+    /// What a retry or a fallback made of it, as the function returns it.
+    #[inline(always)]
+    pub fn lower<T>(&self, outcome: Result<T, Error<E>>) -> Result<T, Error<E>> {
+        outcome
+    }
+
+    /// What a breaker made of it.
+    #[inline(always)]
+    pub fn lower_open<T>(&self, outcome: Result<T, Error<E>>) -> Result<T, Error<E>> {
+        outcome
+    }
+
+    /// What a timeout made of it.
+    #[inline(always)]
+    pub fn lower_rejection<T>(&self, outcome: Result<T, Error<E>>) -> Result<T, Error<E>> {
+        outcome
+    }
+
+    /// The error as the function would return it.
+    pub fn seen<'e>(&self, error: &'e Error<E>) -> &'e Error<E> {
+        error
+    }
+
+    /// A predicate on the operation's error, whose type is told to closures so.
+    pub fn hook<P: Fn(&E) -> R, R>(&self, hook: P) -> P {
+        hook
+    }
+
+    /// A listener, likewise.
+    pub fn listener<L: Fn(Retrying<'_, E>)>(&self, listener: L) -> L {
+        listener
+    }
+
+    /// A rejection is told by its own variant here.
+    pub fn finder(&self) -> fn(&E) -> Option<CircuitBreakerOpenError> {
+        |_| None
+    }
+}
+
+/// The same methods for every other error type.
+pub trait Plain<E: 'static> {
+    /// As the engine's outcome.
+    fn lift<T>(&self, outcome: Result<T, E>) -> Result<T, Error<E>>;
+    /// What a retry or a fallback made of it, as the function returns it.
+    fn lower<T>(&self, outcome: Result<T, Error<E>>) -> Result<T, E>;
+    /// What a breaker made of it.
+    fn lower_open<T>(&self, outcome: Result<T, Error<E>>) -> Result<T, E>
+    where
+        E: FromOpen;
+    /// What a timeout made of it.
+    fn lower_rejection<T>(&self, outcome: Result<T, Error<E>>) -> Result<T, E>
+    where
+        E: FromRejection;
+    /// The error as the function would return it.
+    fn seen<'e>(&self, error: &'e Error<E>) -> &'e E;
+    /// A predicate on the error, whose type is told to closures so.
+    fn hook<P: Fn(&E) -> R, R>(&self, hook: P) -> P;
+    /// A listener, likewise.
+    fn listener<L: Fn(Retrying<'_, E>)>(&self, listener: L) -> L;
+    /// Finds a breaker's rejection inside the error.
+    fn finder(&self) -> fn(&E) -> Option<CircuitBreakerOpenError>;
+}
+
+impl<E: 'static> Plain<E> for Kind<E> {
+    #[inline(always)]
+    fn lift<T>(&self, outcome: Result<T, E>) -> Result<T, Error<E>> {
+        match outcome {
+            Ok(value) => Ok(value),
+            Err(error) => Err(Error::Operation(error)),
+        }
+    }
+
+    #[inline(always)]
+    fn lower<T>(&self, outcome: Result<T, Error<E>>) -> Result<T, E> {
+        match outcome {
+            Ok(value) => Ok(value),
+            Err(error) => Err(lowered(error)),
+        }
+    }
+
+    #[inline(always)]
+    fn lower_open<T>(&self, outcome: Result<T, Error<E>>) -> Result<T, E>
+    where
+        E: FromOpen,
+    {
+        match outcome {
+            Ok(value) => Ok(value),
+            Err(Error::Rejected(Rejection::CircuitBreakerOpen(open))) => Err(E::from_open(open)),
+            Err(error) => Err(lowered(error)),
+        }
+    }
+
+    #[inline(always)]
+    fn lower_rejection<T>(&self, outcome: Result<T, Error<E>>) -> Result<T, E>
+    where
+        E: FromRejection,
+    {
+        match outcome {
+            Ok(value) => Ok(value),
+            Err(Error::Rejected(rejection)) => Err(E::from_rejection(rejection)),
+            Err(error) => Err(lowered(error)),
+        }
+    }
+
+    fn seen<'e>(&self, error: &'e Error<E>) -> &'e E {
+        error.operation().expect("a plain error is lifted as the operation's")
+    }
+
+    fn hook<P: Fn(&E) -> R, R>(&self, hook: P) -> P {
+        hook
+    }
+
+    fn listener<L: Fn(Retrying<'_, E>)>(&self, listener: L) -> L {
+        listener
+    }
+
+    fn finder(&self) -> fn(&E) -> Option<CircuitBreakerOpenError> {
+        self.finder
+    }
+}
+
+/// The operation's own error. There is one, unless a test injected a failure without a value.
+#[cold]
+#[expect(clippy::panic, reason = "in tests with a mock only: they need to hear what is missing")]
+fn lowered<E>(error: Error<E>) -> E {
+    error.into_operation().unwrap_or_else(|_| {
+        let name = std::any::type_name::<E>();
+        panic!(
+            "the last failure that the mock injected has no value, and `{name}` cannot hold a \
+             rejection: give it one by `mock.fail_with(|| ..)`, or return `Result<_, \
+             seawall::Error<{name}>>`"
+        )
+    })
+}
+
+/// An error that can say that a breaker is open.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot say that a circuit breaker is open",
+    label = "`#[circuit_breaker]` needs `{Self}: From<seawall::CircuitBreakerOpenError>`",
+    note = "return `Result<_, seawall::Error<{Self}>>`, or add a variant with `#[from] seawall::CircuitBreakerOpenError` to the error"
+)]
+pub trait FromOpen {
+    /// The error for a call that was not let through.
+    fn from_open(open: CircuitBreakerOpenError) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: From<CircuitBreakerOpenError>> FromOpen for E {
+    fn from_open(open: CircuitBreakerOpenError) -> Self {
+        open.into()
+    }
+}
+
+/// An error that can hold any rejection.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot say that a call has timed out",
+    label = "`#[timeout]` needs `{Self}: From<seawall::Rejection>`",
+    note = "return `Result<_, seawall::Error<{Self}>>`, or add a variant with `#[from] seawall::Rejection` to the error"
+)]
+pub trait FromRejection {
+    /// The error for a call that a policy ended.
+    fn from_rejection(rejection: Rejection) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: From<Rejection>> FromRejection for E {
+    fn from_rejection(rejection: Rejection) -> Self {
+        rejection.into()
+    }
+}
+
+/// Looks for a breaker's rejection in an error, by what its type allows: `(&&&Find::new()).find()`
+/// takes the first of [`ViaError`], [`ViaDeref`] and [`ViaNone`] whose bounds hold.
+#[derive(Debug)]
+pub struct Find<E>(PhantomData<fn() -> E>);
+
+impl<E> Find<E> {
+    /// For the error of a function that returns `R`.
+    pub const fn of<R: Returns<Error = E>>() -> Self {
+        Self(PhantomData)
+    }
+}
+
+/// Errors with a chain of sources.
+pub trait ViaError<E> {
+    /// How to look.
+    fn find(&self) -> Finder<E>;
+}
+
+impl<E: error::Error + 'static> ViaError<E> for &&Find<E> {
+    fn find(&self) -> Finder<E> {
+        |error| open_in_chain(error)
+    }
+}
+
+/// Pointers to errors of any type: `Box<dyn Error>`, `anyhow::Error` and their like.
+pub trait ViaDeref<E> {
+    /// How to look.
+    fn find(&self) -> Finder<E>;
+}
+
+impl<E: Deref<Target: AsDynError>> ViaDeref<E> for &Find<E> {
+    fn find(&self) -> Finder<E> {
+        |error| open_in_chain(error.as_dyn())
+    }
+}
+
+/// Anything else: nothing to be found.
+pub trait ViaNone<E> {
+    /// How to look.
+    fn find(&self) -> Finder<E>;
+}
+
+impl<E> ViaNone<E> for Find<E> {
+    fn find(&self) -> Finder<E> {
+        |_| None
+    }
+}
+
+/// A type behind which any error may stand.
+pub trait AsDynError {
+    /// The error.
+    fn as_dyn(&self) -> &(dyn error::Error + 'static);
+}
+
+macro_rules! as_dyn_error {
+    ($($error:ty),+) => {$(
+        impl AsDynError for $error {
+            fn as_dyn(&self) -> &(dyn error::Error + 'static) {
+                self
+            }
+        }
+    )+};
+}
+
+as_dyn_error!(
+    dyn error::Error + 'static,
+    dyn error::Error + Send + 'static,
+    dyn error::Error + Send + Sync + 'static
+);
+
+fn open_in_chain(error: &(dyn error::Error + 'static)) -> Option<CircuitBreakerOpenError> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(open) = error.downcast_ref::<CircuitBreakerOpenError>() {
+            return Some(open.clone());
+        }
+        if let Some(Rejection::CircuitBreakerOpen(open)) = error.downcast_ref() {
+            return Some(open.clone());
+        }
+        next = error.source();
+    }
+    None
+}
