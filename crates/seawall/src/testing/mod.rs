@@ -22,7 +22,9 @@
 //! assert_eq!(breaker.state(), CircuitState::Closed);
 //! ```
 
+pub mod chaos;
 mod clock;
 
 pub use crate::scope::{Attached, Entered, Scope, World};
+pub use chaos::Chaos;
 pub use clock::{ManualClock, Seed};
