@@ -24,7 +24,9 @@
 
 pub mod chaos;
 mod clock;
+mod recorder;
 
 pub use crate::scope::{Attached, Entered, Scope, World};
 pub use chaos::Chaos;
 pub use clock::{ManualClock, Seed};
+pub use recorder::{Recorded, Recorder};

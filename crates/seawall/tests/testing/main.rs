@@ -6,14 +6,15 @@
 mod common;
 
 use common::{
-    Alive, AliveGuard, Calls as Count, Down, MS, Outcome, PATIENCE, S, pending_once, poll_once,
-    together,
+    Alive, AliveGuard, Calls as Count, Down, Log, MS, Outcome, PATIENCE, S, fail, pending_once,
+    poll_once, succeed, together,
 };
 use seawall::{
-    CircuitBreaker, CircuitState, DynPolicy, Error, FallbackChain, Pipeline, Policy, Rejection,
-    RetryPolicy, SettingValue, Timeout,
+    CircuitBreaker, CircuitState, DynPolicy, Error, Event, FallbackChain, Jitter, Observe,
+    Pipeline, Policy, Rejection, RetryExecutor, RetryPolicy, SettingValue, Timeout, Verdict,
+    breaker::Mode,
     retry::RetryPolicyBuilder,
-    testing::{Chaos, ManualClock, Scope, chaos::Calls},
+    testing::{Chaos, Entered, ManualClock, Recorder, Scope, chaos::Calls},
 };
 use std::{
     any::Any,
@@ -44,3 +45,4 @@ fn text_of(panic: &(dyn Any + Send)) -> String {
 }
 
 mod chaos;
+mod recorder;
