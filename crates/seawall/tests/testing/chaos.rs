@@ -462,7 +462,7 @@ fn a_stack_says_whether_its_chaos_is_on_and_which_calls_it_hits() {
         layer.settings().iter().map(|(name, value)| format!("{name} {value}")).collect();
     assert_eq!(
         settings,
-        ["switch on", "seed 7", "latency 200ms, rate 0.5", "error every 3", "hang first 1"]
+        ["switch on", "seed 7", "latency 200ms on rate 0.5", "error every 3", "hang first 1"]
     );
     assert!(pipeline.lint().is_empty());
 }

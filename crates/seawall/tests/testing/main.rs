@@ -10,8 +10,9 @@ use common::{
     poll_once, succeed, together,
 };
 use seawall::{
-    CircuitBreaker, CircuitState, DynPolicy, Error, Event, FallbackChain, Jitter, Observe,
-    Pipeline, Policy, Rejection, RetryExecutor, RetryPolicy, SettingValue, Timeout, Verdict,
+    CircuitBreaker, CircuitState, DynPolicy, Error, Event, FallbackChain, Jitter, Layer, Name,
+    Observe, Pipeline, Policy, Rejection, RetryExecutor, RetryPolicy, SettingValue, Timeout,
+    Verdict,
     breaker::Mode,
     retry::RetryPolicyBuilder,
     testing::{Chaos, Entered, ManualClock, Recorder, Scope, chaos::Calls},
@@ -45,4 +46,5 @@ fn text_of(panic: &(dyn Any + Send)) -> String {
 }
 
 mod chaos;
+mod inspection;
 mod recorder;

@@ -191,7 +191,7 @@ impl<M> Describe for Chaos<M> {
             .setting("seed", SettingValue::Integer(self.plan.seed));
         layers.push(self.plan.faults.iter().fold(layer, |layer, (calls, kind)| {
             let text = match kind {
-                Kind::Latency(delay) => format!("{delay:?}, {calls}"),
+                Kind::Latency(delay) => format!("{delay:?} on {calls}"),
                 _ => calls.to_string(),
             };
             layer.setting(kind.as_str(), SettingValue::Text(text.into()))
