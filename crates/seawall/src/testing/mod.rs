@@ -1,7 +1,9 @@
-//! Virtual time, seeds and observers for tests (feature `testing`).
+//! Virtual time, seeds, faults and a recorder of events for tests (feature `testing`).
 //!
 //! Put it into `[dev-dependencies]` with the feature: there every policy, wherever it stands, follows
-//! tokio's paused clock, and inside a [`Scope`] the world of the test's choice.
+//! tokio's paused clock, and inside a [`Scope`] the world of the test's choice. [`Chaos`] injects faults
+//! into a stack, a [`Recorder`] tells what its policies did, and
+//! [`Pipeline::layers`](crate::Pipeline::layers) what it is made of.
 //!
 //! ```
 //! use seawall::{CircuitBreaker, CircuitState, testing::{ManualClock, Scope}};

@@ -479,3 +479,34 @@ fn a_chaos_is_send_sync_debug_and_the_same_behind_a_pointer() {
     let outcome = poll_once(pin!(Pipeline::new(behind).run(seven)));
     assert_eq!(outcome, Poll::Ready(Err(Error::Operation(Down(1)))));
 }
+
+#[tokio::test(start_paused = true)]
+async fn each_fault_is_told_when_it_takes_effect() {
+    let events = Recorder::new();
+    let _listening = events.enter();
+    let chaos = Chaos::new()
+        .latency(Calls::only([1, 2]), S)
+        .latency(Calls::only([1]), S)
+        .rejection(Calls::only([1]))
+        .hang(Calls::only([2]))
+        .wrong_result(Calls::only([3]), |_: u32| 0)
+        .error(Calls::only([4]), || Down(1));
+    chaos.switch().turn_on();
+    let retry = at_once().max_attempts(4).when_result(|value: &u32| *value == 0).build();
+    let pipeline = Pipeline::new((retry, Timeout::new(5 * S), chaos));
+    assert!(pipeline.run(seven).await.is_err());
+    events.assert_sequence([
+        "chaos injected latency into call 1",
+        "chaos injected latency into call 1",
+        "chaos injected rejection into call 1",
+        "retry scheduled 1/4",
+        "chaos injected latency into call 2",
+        "chaos injected hang into call 2",
+        "timed out after 5s",
+        "retry scheduled 2/4",
+        "chaos injected wrong_result into call 3",
+        "retry scheduled 3/4",
+        "chaos injected error into call 4",
+        "retry exhausted 4/4",
+    ]);
+}

@@ -58,6 +58,9 @@
 //! Dropping the future drops the operation or the wait. A call that hangs does so until it is dropped,
 //! even when chaos is switched off. An injected panic says so in its text. Clones share the switch and
 //! its figures. Waits follow tokio's paused clock and the scope's; async code needs the feature `tokio`.
+//!
+//! # Events
+//! [`FaultInjected`](crate::Event::FaultInjected), one for each fault when it takes effect.
 
 mod calls;
 mod makers;

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     error::{Error, Rejection},
+    event::{self, Event},
     policy::BlockingPolicy,
     time,
 };
@@ -16,10 +17,16 @@ impl<M> Chaos<M> {
     #[cold]
     fn begin(&self) -> Fate {
         let fate = self.plan.fate(self.switch.next_call());
-        if fate.latencies > 0 {
-            self.switch.count(Kind::Latency(fate.delay), fate.latencies);
+        for _ in 0..fate.latencies {
+            self.note(&fate, Kind::Latency(fate.delay));
         }
         fate
+    }
+
+    /// Counts a fault that takes effect, and tells of it.
+    fn note(&self, fate: &Fate, kind: Kind) {
+        self.switch.count(kind);
+        event::tell(&Event::FaultInjected { fault: kind.as_str(), call: fate.call }, &[]);
     }
 
     /// What hits the call before its operation starts, if anything does.
@@ -31,7 +38,7 @@ impl<M> Chaos<M> {
     {
         let (at, kind) = fate.hit?;
         if kind != Kind::WrongResult {
-            self.switch.count(kind, 1);
+            self.note(fate, kind);
         }
         match kind {
             Kind::Error => Some(Struck::Ended(match self.makers.error(at) {
@@ -53,7 +60,7 @@ impl<M> Chaos<M> {
     {
         match fate.hit {
             Some((at, kind @ Kind::WrongResult)) => {
-                self.switch.count(kind, 1);
+                self.note(fate, kind);
                 self.makers.falsify(at, value)
             }
             _ => value,

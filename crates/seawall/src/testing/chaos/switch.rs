@@ -93,7 +93,7 @@ impl Switch {
         self.0.calls.fetch_add(1, Relaxed) + 1
     }
 
-    pub(super) fn count(&self, kind: Kind, faults: u64) {
+    pub(super) fn count(&self, kind: Kind) {
         let counter = match kind {
             Kind::Error => &self.0.errors,
             Kind::Rejection => &self.0.rejections,
@@ -102,6 +102,6 @@ impl Switch {
             Kind::Panic => &self.0.panics,
             Kind::WrongResult => &self.0.wrong_results,
         };
-        counter.fetch_add(faults, Relaxed);
+        counter.fetch_add(1, Relaxed);
     }
 }

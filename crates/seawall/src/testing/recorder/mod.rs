@@ -56,6 +56,7 @@ use std::{
 /// | `timed out after 5s` |
 /// | `fallback used 1 (api::Busy)` |
 /// | `fallback exhausted 2 (api::Busy)` |
+/// | `chaos injected error into call 3` |
 ///
 /// For what a line cannot say there is the event itself: [`Recorded::event`].
 #[derive(Clone, Default)]

@@ -76,7 +76,7 @@ fn borrowed<'a>(event: &Event<'a>) -> (Option<&'a Name>, Option<&'a str>) {
         | Event::StaleOutcome { name }
         | Event::FallbackUsed { name, .. }
         | Event::FallbackExhausted { name, .. } => (name, None),
-        Event::TimedOut { .. } => (None, None),
+        Event::TimedOut { .. } | Event::FaultInjected { .. } => (None, None),
     }
 }
 
@@ -106,6 +106,7 @@ fn lent<'a>(event: &Event<'_>, name: Option<&'a Name>, error: Option<&'a str>) -
         Event::ProbeAbandoned { .. } => Event::ProbeAbandoned { name },
         Event::StaleOutcome { .. } => Event::StaleOutcome { name },
         Event::TimedOut { limit } => Event::TimedOut { limit },
+        Event::FaultInjected { fault, call } => Event::FaultInjected { fault, call },
         Event::FallbackUsed { entry, error_type, .. } => {
             Event::FallbackUsed { name, entry, error_type }
         }
@@ -142,6 +143,7 @@ impl fmt::Display for Line<'_> {
             | Event::StaleOutcome { .. } => "breaker",
             Event::TimedOut { .. } => "timed",
             Event::FallbackUsed { .. } | Event::FallbackExhausted { .. } => "fallback",
+            Event::FaultInjected { .. } => "chaos",
         };
         f.write_str(kind)?;
         if let Some(name) = name {
@@ -176,6 +178,9 @@ impl fmt::Display for Line<'_> {
             }
             Event::FallbackExhausted { tried, error_type, .. } => {
                 write!(f, " exhausted {tried} ({error_type})")
+            }
+            Event::FaultInjected { fault, call } => {
+                write!(f, " injected {fault} into call {call}")
             }
         }
     }
