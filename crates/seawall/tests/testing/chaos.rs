@@ -510,3 +510,15 @@ async fn each_fault_is_told_when_it_takes_effect() {
         "retry exhausted 4/4",
     ]);
 }
+
+#[test]
+fn a_chaos_that_is_off_allocates_nothing_and_adds_little_to_a_call() {
+    let chaos = Chaos::new().latency(Calls::all(), S).error(Calls::all(), || Down(1));
+    let allocated = allocation_counter::measure(|| {
+        assert_eq!(poll_once(pin!(chaos.run(seven))), Poll::Ready(Ok(7)));
+        assert_eq!(chaos.run_blocking(|| Outcome::Ok(7)), Ok(7));
+    });
+    assert_eq!(allocated.count_total, 0);
+    let alone = size_of_val(&Pipeline::new(()).run(seven));
+    assert!(size_of_val(&chaos.run(seven)) <= alone + 32);
+}
