@@ -182,6 +182,17 @@ async fn a_hang_is_ended_by_a_timeout_outside_it_and_leaves_nothing_alive() {
     assert_eq!(hangs.switch().injected().hangs, 1);
 }
 
+#[test]
+fn nothing_of_an_operation_lives_after_an_error_in_its_place() {
+    let alive = Alive::default();
+    let chaos = all_fail();
+    chaos.switch().turn_on();
+    let mut call = pin!(chaos.run(holding(alive.guard())));
+    assert!(poll_once(call.as_mut()).is_ready());
+    // The future itself is still there: what it held is not.
+    assert_eq!(alive.count(), 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_call_that_is_dropped_at_any_point_leaves_nothing_alive() {
     let chaos = Chaos::new().latency(Calls::only([1]), S).hang(Calls::only([2]));

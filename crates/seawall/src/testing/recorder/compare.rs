@@ -100,6 +100,17 @@ expected 1, got 0: 1 missing";
     }
 
     #[test]
+    fn an_event_behind_the_last_expected_one_is_a_difference() {
+        let shown = "\
+event 2 is not the expected one
+      expected  | got
+    1 timed out | timed out after 1s
+--> 2 (nothing) | timed out after 2s
+expected 1, got 2: 1 more";
+        assert_eq!(difference(&["timed out"], &timeouts([1, 2])).as_deref(), Some(shown));
+    }
+
+    #[test]
     fn of_long_sequences_the_lines_around_the_difference_are_shown() {
         let mut expected = vec!["timed out"; 30];
         expected[9] = "retry";
