@@ -4,7 +4,7 @@
 //! whatever is inside it. It can fail, wait, hang, panic, and falsify results:
 //!
 //! ```
-//! use seawall::{Error, Pipeline, RetryPolicy, testing::{Chaos, chaos::Calls}};
+//! use seawall::{Pipeline, RetryPolicy, testing::{Chaos, chaos::Calls}};
 //! use std::time::Duration;
 //!
 //! #[derive(Debug, PartialEq)]
@@ -26,11 +26,10 @@
 //! In place of a mock: an operation that fails by a script of its own is a closure.
 //!
 //! # It is off until it is switched on
-//! A new chaos lets every call through. Building a stack can so never harm it: one that is built in
-//! one place for tests, for an exercise on a test system and for production does what it should in
-//! each, and a chaos that was forgotten in it costs one load. [`Chaos::switch`] gives the handle, which
-//! says [`turn_on`](Switch::turn_on) in a line that a reader finds. While it is off, calls are not
-//! counted either.
+//! A new chaos lets every call through, so building a stack never harms it: the same one serves tests
+//! with faults, tests without, and exercises, and a chaos that was forgotten in it costs one load.
+//! [`Chaos::switch`] gives the handle, which says [`turn_on`](Switch::turn_on) in a line that a reader
+//! finds. While it is off, calls are not counted either.
 //!
 //! # Which calls
 //! [`Calls`] says which ones a fault hits: by number, by a rate, by a function. Calls are counted
