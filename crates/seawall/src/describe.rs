@@ -77,22 +77,20 @@ impl Layer {
     }
 }
 
-/// The short form: `retry(3)`, or `breaker "payments"(5, 60s)` where it has a name.
+/// The short form: `retry(3)`, or `breaker "payments"(5, 60s)` where it has a name. As `{:#}` the long
+/// one, with every setting: `timeout(limit = 2s)`.
 impl fmt::Display for Layer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.kind)?;
         if let Some(name) = &self.name {
             write!(f, " {name:?}")?;
         }
-        if self.gist.is_empty() {
-            return Ok(());
-        }
-        f.write_str("(")?;
-        for (n, value) in self.gist.iter().enumerate() {
-            let comma = if n == 0 { "" } else { ", " };
-            write!(f, "{comma}{value}")?;
-        }
-        f.write_str(")")
+        let values: Vec<String> = if f.alternate() {
+            self.settings.iter().map(|(field, value)| format!("{field} = {value}")).collect()
+        } else {
+            self.gist.iter().map(SettingValue::to_string).collect()
+        };
+        if values.is_empty() { Ok(()) } else { write!(f, "({})", values.join(", ")) }
     }
 }
 

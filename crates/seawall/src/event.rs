@@ -115,6 +115,14 @@ pub enum Event<'a> {
         /// The type of the operation's error.
         error_type: &'static str,
     },
+    /// A chaos of a test, or of an exercise, did something to a call.
+    #[non_exhaustive]
+    FaultInjected {
+        /// The fault, as its setter is called: `error`, `latency`, and so on.
+        fault: &'static str,
+        /// The number of the call, counted from 1.
+        call: u64,
+    },
 }
 
 /// Someone who wants to know what policies do.

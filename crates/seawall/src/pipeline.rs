@@ -58,7 +58,24 @@ impl Pipeline<()> {
 }
 
 impl<P: Describe> Pipeline<P> {
-    /// What the pipeline is made of, outermost first.
+    /// What the pipeline is made of, outermost first: for tests, and for those who print it.
+    ///
+    /// ```
+    /// use seawall::{CircuitBreaker, Pipeline, RetryPolicy};
+    /// use std::time::Duration;
+    ///
+    /// let pipeline = Pipeline::new((
+    ///     CircuitBreaker::builder().name("payments").recovery_timeout(Duration::from_secs(9)).build(),
+    ///     RetryPolicy::new(),
+    /// ));
+    ///
+    /// let layers = pipeline.layers();
+    /// assert_eq!((layers[0].kind(), layers[0].name()), ("breaker", Some(&"payments".into())));
+    /// let recovery = Duration::from_secs(9);
+    /// assert_eq!(layers[0].setting_value("recovery_timeout"), Some(&recovery.into()));
+    /// assert_eq!(layers[1].setting_value("max_attempts"), Some(&3.into()));
+    /// assert_eq!(layers[1].setting_value("jitter"), Some(&"plus_minus".into()));
+    /// ```
     pub fn layers(&self) -> Vec<Layer> {
         let mut layers = Vec::new();
         self.stack.describe(&mut layers);
@@ -100,12 +117,14 @@ impl<P> Pipeline<P> {
     }
 }
 
-/// The stack in order, outermost first: `fallback > breaker(5, 60s) > retry(3)`.
+/// The stack in order, outermost first: `fallback > breaker(5, 60s) > retry(3)`. As `{:#}` with every
+/// setting, a layer a line.
 impl<P: Describe> fmt::Display for Pipeline<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let between = if f.alternate() { "\n> " } else { " > " };
         for (n, layer) in self.layers().iter().enumerate() {
-            let arrow = if n == 0 { "" } else { " > " };
-            write!(f, "{arrow}{layer}")?;
+            f.write_str(if n == 0 { "" } else { between })?;
+            layer.fmt(f)?;
         }
         Ok(())
     }

@@ -30,6 +30,27 @@ impl fmt::Display for SettingValue {
     }
 }
 
+/// Makes a value to compare with: `Some(&3.into())`. One type for each kind, so that a number needs
+/// no suffix.
+macro_rules! from {
+    ($($kind:ident: $of:ty, |$value:ident| $as_held:expr;)*) => {$(
+        impl From<$of> for SettingValue {
+            fn from($value: $of) -> Self {
+                Self::$kind($as_held)
+            }
+        }
+    )*};
+}
+
+from! {
+    Integer: u64, |value| value;
+    Number: f64, |value| value;
+    Duration: Duration, |value| value;
+    Flag: bool, |value| value;
+    Text: &'static str, |value| Cow::Borrowed(value);
+    Text: String, |value| Cow::Owned(value);
+}
+
 /// A setting that makes no sense, refused where it is made.
 ///
 /// `try_build` gives it for values that come from outside. The const `build` panics with the same

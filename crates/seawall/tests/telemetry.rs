@@ -159,6 +159,7 @@ fn the_fields_say_what_happened() {
                 ("error_type", canary),
             ]),
         ),
+        ("fault injected", fields([("policy", "chaos"), ("fault", "rejection"), ("call", "1")])),
     ] {
         assert_eq!(one_of(&records, message).fields, expected, "{message}");
     }
@@ -249,7 +250,7 @@ fn an_error_text_is_the_callers_choice_of_words() {
 
 type Set = fn(&mut Levels, Option<Level>);
 
-const SETTERS: [(&str, Set); 10] = [
+const SETTERS: [(&str, Set); 11] = [
     ("retry scheduled", |levels, level| levels.retry_scheduled = level),
     ("retry exhausted", |levels, level| levels.retry_exhausted = level),
     ("circuit breaker opened", |levels, level| levels.opened = level),
@@ -260,6 +261,7 @@ const SETTERS: [(&str, Set); 10] = [
     ("timed out", |levels, level| levels.timed_out = level),
     ("fallback used", |levels, level| levels.fallback_used = level),
     ("fallback exhausted", |levels, level| levels.fallback_exhausted = level),
+    ("fault injected", |levels, level| levels.fault_injected = level),
 ];
 
 #[test]
@@ -324,6 +326,7 @@ fn one_observer_can_hear_every_policy_of_the_process() {
         "CircuitBreakerTransition",
         "FallbackExhausted",
         "FallbackUsed",
+        "FaultInjected",
         "ProbeAbandoned",
         "RetryExhausted",
         "RetryScheduled",

@@ -15,6 +15,7 @@
 //! | `timed out` | DEBUG | `policy`, `limit_ms` |
 //! | `fallback used` | INFO | `policy`, `name`, `entry`, `error_type` |
 //! | `fallback exhausted` | WARN | `policy`, `name`, `tried`, `error_type` |
+//! | `fault injected` | INFO | `policy`, `fault`, `call` |
 //!
 //! The field `error`, the error's text, is there only where
 //! [`RetryExecutor::error_text`](crate::RetryExecutor::error_text) asks for it: texts may hold
@@ -57,6 +58,8 @@ pub struct Levels {
     pub fallback_used: Option<Level>,
     /// `fallback exhausted`. Default: WARN.
     pub fallback_exhausted: Option<Level>,
+    /// `fault injected`. Default: INFO.
+    pub fault_injected: Option<Level>,
 }
 
 impl Default for Levels {
@@ -72,6 +75,7 @@ impl Default for Levels {
             timed_out: Some(Level::DEBUG),
             fallback_used: Some(Level::INFO),
             fallback_exhausted: Some(Level::WARN),
+            fault_injected: Some(Level::INFO),
         }
     }
 }
@@ -89,6 +93,7 @@ impl Levels {
             self.timed_out,
             self.fallback_used,
             self.fallback_exhausted,
+            self.fault_injected,
         ]
     }
 }
@@ -113,9 +118,10 @@ enum Kind {
     TimedOut,
     FallbackUsed,
     FallbackExhausted,
+    FaultInjected,
 }
 
-const KINDS: usize = 10;
+const KINDS: usize = 11;
 const OFF: u8 = 0;
 const DEBUG: u8 = 2;
 const INFO: u8 = 3;
@@ -132,6 +138,7 @@ static LEVELS: [AtomicU8; KINDS] = [
     AtomicU8::new(DEBUG),
     AtomicU8::new(INFO),
     AtomicU8::new(WARN),
+    AtomicU8::new(INFO),
 ];
 
 const fn encode(level: Option<Level>) -> u8 {
@@ -256,6 +263,9 @@ pub(crate) fn emit(event: &Event<'_>) {
             error_type,
             "fallback exhausted"
         ),
+        Event::FaultInjected { fault, call } => {
+            record!(Kind::FaultInjected, policy = "chaos", fault, call, "fault injected");
+        }
     }
 }
 

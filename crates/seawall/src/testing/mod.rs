@@ -1,7 +1,10 @@
-//! Virtual time, seeds and observers for tests (feature `testing`).
+//! Mocks, virtual time, seeds, faults and a recorder of events for tests (feature `testing`).
 //!
 //! Put it into `[dev-dependencies]` with the feature: there every policy, wherever it stands, follows
-//! tokio's paused clock, and inside a [`Scope`] the world of the test's choice.
+//! tokio's paused clock, and inside a [`Scope`] the world of the test's choice. [`MockRetryExecutor`]
+//! and [`MockCircuitBreaker`] stand in for policies, [`Chaos`] injects faults into a stack, a
+//! [`Recorder`] tells what its policies did, and [`Pipeline::layers`](crate::Pipeline::layers) what it
+//! is made of.
 //!
 //! ```
 //! use seawall::{CircuitBreaker, CircuitState, testing::{ManualClock, Scope}};
@@ -22,11 +25,15 @@
 //! assert_eq!(breaker.state(), CircuitState::Closed);
 //! ```
 
+pub mod chaos;
 mod clock;
 mod mocks;
+mod recorder;
 
 pub use crate::scope::{Attached, Entered, Scope, World};
+pub use chaos::Chaos;
 pub use clock::{ManualClock, Seed};
 #[doc(hidden)]
 pub use mocks::{BreakerMock, RetryMock};
 pub use mocks::{MockCircuitBreaker, MockRetryExecutor};
+pub use recorder::{Recorded, Recorder};

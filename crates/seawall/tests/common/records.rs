@@ -4,7 +4,9 @@
 
 use crate::common::{Log, S, poll_once};
 use seawall::{
-    CircuitBreaker, FallbackChain, RetryExecutor, RetryPolicy, Timeout, Verdict, breaker::Mode,
+    CircuitBreaker, FallbackChain, RetryExecutor, RetryPolicy, Timeout, Verdict,
+    breaker::Mode,
+    testing::{Chaos, chaos::Calls},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -180,4 +182,8 @@ pub(crate) async fn everything(with_error_text: bool) {
     }
     assert!(FallbackChain::new().value(1).run(fails).await.is_ok());
     assert!(FallbackChain::new().call(|| Guarded::Err(Canary)).run(fails).await.is_err());
+
+    let chaos = Chaos::new().rejection(Calls::all());
+    chaos.switch().turn_on();
+    assert!(chaos.run(fails).await.is_err());
 }
