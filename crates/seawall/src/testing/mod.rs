@@ -21,8 +21,11 @@
 //! assert_eq!(breaker.run_blocking(call), Ok(7));
 //! assert_eq!(breaker.state(), CircuitState::Closed);
 //! ```
+//!
+//! [`laws`] holds any circuit breaker, retry budget or backoff to what this library holds its own to.
 
 mod clock;
+pub mod laws;
 
 pub use crate::scope::{Attached, Entered, Scope, World};
 pub use clock::{ManualClock, Seed};
