@@ -16,8 +16,9 @@
 //! state in the tests below.
 //!
 //! Times are kept modulo their width. An end is *live* while it lies at most two spans ahead: a clock
-//! that steps back does not end it early by much, and one that wraps (after 12 days without a single
-//! call) rejects for two spans at most.
+//! that steps back does not end it early by much, and a breaker that is not asked for so long that
+//! time wraps rejects for two spans at most. That takes 2^30 ms (12.4 days) less two spans for an
+//! open time, and 256 leases less two for a lease.
 
 use super::{CircuitState, TransitionCause};
 use crate::time::Tick;

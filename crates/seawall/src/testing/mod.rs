@@ -24,9 +24,12 @@
 //! assert_eq!(breaker.run_blocking(call), Ok(7));
 //! assert_eq!(breaker.state(), CircuitState::Closed);
 //! ```
+//!
+//! [`laws`] holds any circuit breaker, retry budget or backoff to what this library holds its own to.
 
 pub mod chaos;
 mod clock;
+pub mod laws;
 mod mocks;
 mod recorder;
 
