@@ -41,7 +41,7 @@ use std::{
 /// mock spares them the waiting, and nothing else.
 ///
 /// Delays are not waited for, and no clock moves: what depends on time has a
-/// [`ManualClock`](super::ManualClock), entered after the mock.
+/// [`ManualClock`](crate::testing::ManualClock), entered after the mock.
 #[derive(Debug)]
 #[must_use = "the mock ends when it is dropped"]
 pub struct MockRetryExecutor {
