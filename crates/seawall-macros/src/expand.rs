@@ -86,6 +86,13 @@ impl Context<'_> {
         })
     }
 
+    /// The only attempt, as a future of the engine's outcome.
+    fn lifted_future(&self) -> TokenStream {
+        let krate = self.krate;
+        let future = self.shape.started(krate, TokenStream::new());
+        quote!(#krate::lifted(#future, |outcome| kind.lift(outcome)))
+    }
+
     /// What messages and events call the policy: the name given, else the function's.
     fn name(&self) -> TokenStream {
         match self.options.get("name") {
@@ -127,7 +134,8 @@ impl Context<'_> {
     }
 
     fn retry(&self) -> Result<TokenStream> {
-        let (krate, kind, lifted) = (self.krate, self.kind(), self.lifted()?);
+        let (krate, kind) = (self.krate, self.kind());
+        let (returns, attempt) = (self.shape.annotated_type(), self.attempt()?);
         let source = self.retry_source()?;
         let wait = match self.shape.is_async() {
             true => quote!(call.wait(delay).await),
@@ -140,7 +148,16 @@ impl Context<'_> {
             loop {
                 let step = match call.injected() {
                     ::core::option::Option::Some(step) => step,
-                    ::core::option::Option::None => call.settle({ #lifted }),
+                    ::core::option::Option::None => {
+                        #[allow(clippy::redundant_closure_call)]
+                        let outcome: #returns = #attempt;
+                        match outcome {
+                            ::core::result::Result::Ok(value) if call.ends_with(&value) => {
+                                break ::core::result::Result::Ok(value);
+                            }
+                            outcome => call.settle(kind.lift(outcome)),
+                        }
+                    }
                 };
                 let delay = match step {
                     #krate::Break(outcome) => break kind.lower(outcome),
@@ -235,13 +252,12 @@ impl Context<'_> {
     }
 
     fn circuit_breaker(&self) -> Result<TokenStream> {
-        let (krate, kind, lifted) = (self.krate, self.kind(), self.lifted()?);
+        let (kind, lifted, future) = (self.kind(), self.lifted()?, self.lifted_future());
         let breaker = self.breaker()?;
         let guarded = match self.shape.is_async() {
-            true => quote!(breaker.guard(async { #lifted }).await),
+            true => quote!(breaker.guard(#future).await),
             false => quote!(breaker.guard_blocking(|| { #lifted })),
         };
-        let _ = krate;
         Ok(quote! {
             #kind
             #breaker
@@ -364,14 +380,14 @@ impl Context<'_> {
     }
 
     fn timeout(&self) -> Result<TokenStream> {
-        let (krate, kind, lifted) = (self.krate, self.kind(), self.lifted()?);
+        let (krate, kind, future) = (self.krate, self.kind(), self.lifted_future());
         let Some(limit) = self.options.bare.as_ref().or(self.options.get("limit")) else {
             return Err(Error::new(Span::call_site(), "a timeout needs a limit"));
         };
         let limit = duration(krate, "limit", limit)?;
         Ok(quote! {
             #kind
-            kind.lower_rejection(#krate::limited(#limit, async { #lifted }).await)
+            kind.lower_rejection(#krate::limited(#limit, #future).await)
         })
     }
 }

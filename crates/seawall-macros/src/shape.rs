@@ -92,12 +92,21 @@ impl Shape {
         without_impl(&self.output, &parse_quote!(()))
     }
 
-    /// One attempt, after the statements in `first`.
+    /// One attempt, after the statements in `first`: its outcome.
     pub(crate) fn attempt(&self, krate: &TokenStream, first: TokenStream) -> TokenStream {
+        let started = self.started(krate, first);
+        match self.is_async() {
+            true => quote!(#started.await),
+            false => quote!((#started)()),
+        }
+    }
+
+    /// One attempt, as a future or a closure.
+    pub(crate) fn started(&self, krate: &TokenStream, first: TokenStream) -> TokenStream {
         let (returns, body) = (self.annotated_type(), &self.body);
         match self.form {
             Form::Blocking => quote! {
-                (|| -> #returns { #first #body })()
+                || -> #returns { #first #body }
             },
             Form::Async | Form::Future { .. } => {
                 // Never taken: it types the block by the signature, so that errors point at the body.
@@ -107,7 +116,7 @@ impl Shape {
                         if false { #typed }
                         #first
                         #body
-                    }.await
+                    }
                 }
             }
         }

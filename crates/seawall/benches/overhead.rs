@@ -7,7 +7,8 @@
 
 use divan::{Bencher, black_box, counter::ItemsCount};
 use seawall::{
-    CircuitBreaker, FallbackChain, Pipeline, RetryBudget, RetryExecutor, RetryPolicy, Timeout,
+    CircuitBreaker, Error, FallbackChain, Pipeline, RetryBudget, RetryExecutor, RetryPolicy,
+    Timeout, circuit_breaker, fallback, retry, timeout,
 };
 use std::{
     pin::pin,
@@ -96,6 +97,84 @@ static OPEN: LazyLock<CircuitBreaker> = LazyLock::new(|| {
     breaker
 });
 
+/// Functions under an attribute, and the same ones written out with the policy.
+mod attribute {
+    use super::*;
+
+    #[retry]
+    pub(super) fn retry(x: u64) -> Result<u64, Error<Failed>> {
+        Ok(work(x)?)
+    }
+
+    #[circuit_breaker]
+    pub(super) fn breaker(x: u64) -> Result<u64, Error<Failed>> {
+        Ok(work(x)?)
+    }
+
+    #[fallback([0])]
+    #[circuit_breaker]
+    #[retry]
+    pub(super) fn stack(x: u64) -> Result<u64, Error<Failed>> {
+        Ok(work(x)?)
+    }
+
+    #[retry]
+    pub(super) async fn retry_async(x: u64) -> Result<u64, Error<Failed>> {
+        Ok(work_async(x).await?)
+    }
+
+    #[circuit_breaker]
+    pub(super) async fn breaker_async(x: u64) -> Result<u64, Error<Failed>> {
+        Ok(work_async(x).await?)
+    }
+
+    #[timeout(1)]
+    pub(super) async fn timeout_async(x: u64) -> Result<u64, Error<Failed>> {
+        Ok(work_async(x).await?)
+    }
+
+    #[fallback([0])]
+    #[circuit_breaker]
+    #[retry]
+    pub(super) async fn stack_async(x: u64) -> Result<u64, Error<Failed>> {
+        Ok(work_async(x).await?)
+    }
+}
+
+mod written_out {
+    use super::*;
+
+    pub(super) fn retry(x: u64) -> Result<u64, Error<Failed>> {
+        RETRY.call_blocking(|| Ok(work(x)?))
+    }
+
+    pub(super) fn breaker(x: u64) -> Result<u64, Error<Failed>> {
+        CONSECUTIVE.call_blocking(|| Ok(work(x)?))
+    }
+
+    pub(super) fn stack(x: u64) -> Result<u64, Error<Failed>> {
+        let stack = Pipeline::new((FallbackChain::new().value(0), &CONSECUTIVE, &RETRY));
+        stack.call_blocking(|| Ok(work(x)?))
+    }
+
+    pub(super) async fn retry_async(x: u64) -> Result<u64, Error<Failed>> {
+        RETRY.call(|| async { Ok(work_async(x).await?) }).await
+    }
+
+    pub(super) async fn breaker_async(x: u64) -> Result<u64, Error<Failed>> {
+        CONSECUTIVE.call(|| async { Ok(work_async(x).await?) }).await
+    }
+
+    pub(super) async fn timeout_async(x: u64) -> Result<u64, Error<Failed>> {
+        TIMEOUT.call(|| async { Ok(work_async(x).await?) }).await
+    }
+
+    pub(super) async fn stack_async(x: u64) -> Result<u64, Error<Failed>> {
+        let stack = Pipeline::new((FallbackChain::new().value(0), &CONSECUTIVE, &RETRY));
+        stack.call(|| async { Ok(work_async(x).await?) }).await
+    }
+}
+
 mod sync {
     use super::*;
 
@@ -106,6 +185,12 @@ mod sync {
         fallback: |x| FallbackChain::new().value(0).run_blocking(|| work(x));
         breaker_count_window_with_failures: |x| TROUBLED.run_blocking(|| work(x));
         open_rejection: |x| OPEN.run_blocking(|| work(x));
+        function_retry_attribute: |x| attribute::retry(x);
+        function_retry_written_out: |x| written_out::retry(x);
+        function_breaker_attribute: |x| attribute::breaker(x);
+        function_breaker_written_out: |x| written_out::breaker(x);
+        function_stack_attribute: |x| attribute::stack(x);
+        function_stack_written_out: |x| written_out::stack(x);
         fallback_breaker_retry: |x| {
             let stack = Pipeline::new((FallbackChain::new().value(0), &CONSECUTIVE, &RETRY));
             stack.run_blocking(|| work(x))
@@ -129,6 +214,14 @@ mod asynchronous {
         fallback: |x| now(FallbackChain::new().value(0).run(|| work_async(x)));
         timeout: |x| now(TIMEOUT.run(|| work_async(x)));
         open_rejection: |x| now(OPEN.run(|| work_async(x)));
+        function_retry_attribute: |x| now(attribute::retry_async(x));
+        function_retry_written_out: |x| now(written_out::retry_async(x));
+        function_breaker_attribute: |x| now(attribute::breaker_async(x));
+        function_breaker_written_out: |x| now(written_out::breaker_async(x));
+        function_timeout_attribute: |x| now(attribute::timeout_async(x));
+        function_timeout_written_out: |x| now(written_out::timeout_async(x));
+        function_stack_attribute: |x| now(attribute::stack_async(x));
+        function_stack_written_out: |x| now(written_out::stack_async(x));
         fallback_breaker_retry: |x| {
             let stack = Pipeline::new((FallbackChain::new().value(0), &CONSECUTIVE, &RETRY));
             now(stack.run(|| work_async(x)))

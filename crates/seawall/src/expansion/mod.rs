@@ -11,6 +11,7 @@ mod breaker;
 mod fallback;
 mod hooks;
 mod kind;
+mod lifted;
 mod retry;
 #[cfg(feature = "tokio")]
 mod timeout;
@@ -31,6 +32,7 @@ pub use kind::{
     AsDynError, Find, FromOpen, FromRejection, Kind, Plain, Returns, ViaDeref, ViaError, ViaNone,
     never,
 };
+pub use lifted::{Lifted, lifted};
 pub use retry::{InlineRetry, RetryCall};
 #[cfg(feature = "macros")]
 pub use seawall_macros::{

@@ -136,29 +136,22 @@ impl<'a, T, E: 'static, R: Source<T, E>> RetryCall<'a, T, E, R> {
     #[inline(always)]
     pub fn injected(&mut self) -> Option<ControlFlow<Result<T, Error<E>>, Duration>> {
         let error = self.cold.as_ref()?.injected()?;
-        Some(self.settle_cold(Err(error)))
+        Some(self.settle(Err(error)))
     }
 
-    /// What follows an attempt that ended so.
+    /// Whether the call ends with `value`, its first outcome: then that is all.
     #[inline(always)]
-    pub fn settle(
-        &mut self,
-        outcome: Result<T, Error<E>>,
-    ) -> ControlFlow<Result<T, Error<E>>, Duration> {
-        match outcome {
-            Ok(value) if self.cold.is_none() => match self.source.verdict(Ok(&value)) {
-                Verdict::Success => {
-                    self.source.first_success();
-                    ControlFlow::Break(Ok(value))
-                }
-                _ => self.settle_cold(Ok(value)),
-            },
-            outcome => self.settle_cold(outcome),
+    pub fn ends_with(&self, value: &T) -> bool {
+        let ends = self.cold.is_none() && self.source.verdict(Ok(value)) == Verdict::Success;
+        if ends {
+            self.source.first_success();
         }
+        ends
     }
 
+    /// What follows an attempt that ended otherwise.
     #[cold]
-    fn settle_cold(
+    pub fn settle(
         &mut self,
         outcome: Result<T, Error<E>>,
     ) -> ControlFlow<Result<T, Error<E>>, Duration> {
