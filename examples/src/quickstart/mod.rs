@@ -2,6 +2,8 @@
 //!
 //! [`run`] plays it all; `client.rs` is the part to copy.
 
+#[cfg(all(test, feature = "testing"))]
+mod chaos_tests;
 mod client;
 mod live;
 mod phases;
