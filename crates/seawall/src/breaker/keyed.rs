@@ -97,12 +97,13 @@ impl<C: Copy> CircuitBreakers<C> {
     /// The breaker of `key`.
     pub fn get(&self, key: &(impl Display + ?Sized)) -> Arc<CircuitBreaker<C>> {
         // Taken out while it is in use: a `Display` may use breakers in turn.
-        let mut text = KEY.take();
+        // None is left where the thread is ending.
+        let mut text = KEY.try_with(Cell::take).unwrap_or_default();
         text.clear();
         // Writing to a string fails only if the key's `Display` does; what it wrote is its key.
         let _ = write!(text, "{key}");
         let breaker = self.find(&text).unwrap_or_else(|| self.make(&text));
-        KEY.set(text);
+        let _ = KEY.try_with(|key| key.set(text));
         breaker
     }
 
@@ -119,18 +120,17 @@ impl<C: Copy> CircuitBreakers<C> {
 
     #[cold]
     fn make(&self, key: &str) -> Arc<CircuitBreaker<C>> {
+        // Dropped after the lock: observers go with it, and they are the user's code.
+        let mut _evicted = None;
         let mut known = sync::write(&self.known);
         let known = known.get_or_insert_with(HashMap::new);
         if let Some(known) = known.get(key) {
             // Another thread was first.
             return Arc::clone(&known.breaker);
         }
-        while known.len() >= self.max_keys {
+        if known.len() >= self.max_keys {
             let least = known.iter().min_by_key(|(_, known)| known.worth()).map(|(key, _)| key);
-            match least.cloned() {
-                Some(least) => known.remove(&least),
-                None => break,
-            };
+            _evicted = least.cloned().and_then(|least| known.remove(&least));
         }
         let breaker = self.settings.build();
         let name = match breaker.name() {
