@@ -39,10 +39,14 @@ use std::{
 /// assert_eq!(SHARDS.get(&4).name().unwrap(), "shards[4]");
 /// ```
 ///
-/// Keys are told apart by their text. To get a known key's breaker takes a shared lock and no
-/// allocation. When there are too many keys, the one unused for the longest time makes way, among
-/// those whose breaker is closed and counts no failures in a row, if there are any; its calls in
-/// flight keep their breaker.
+/// Keys are told apart by their text: `4` and `"4"` are the same one. To get a known key's breaker
+/// takes a shared lock and no allocation. When there are too many keys, the one unused for the longest
+/// time makes way, among those whose breaker is closed and counts no failures in a row, if there are
+/// any; whoever holds its breaker, such as a call in flight, keeps it, and the key gets a new one when
+/// it comes again.
+///
+/// A `Display` that fails gives the key that it wrote until then; one that panics, panics here. It
+/// runs outside the lock, and may use breakers in turn.
 #[derive(Debug)]
 pub struct CircuitBreakers<C = AnyError> {
     settings: CircuitBreakerBuilder<C>,
@@ -61,7 +65,15 @@ impl<C> CircuitBreakers<C> {
     /// Breakers with these settings, for 1024 keys at a time.
     ///
     /// # Panics
-    /// If a setting makes no sense; the message names it and its value.
+    /// If a setting makes no sense; the message names it and its value. That of a static is checked
+    /// when the program is compiled:
+    ///
+    /// ```compile_fail
+    /// use seawall::{CircuitBreaker, CircuitBreakers};
+    ///
+    /// static SHARDS: CircuitBreakers =
+    ///     CircuitBreakers::new(CircuitBreaker::builder().failure_threshold(0));
+    /// ```
     #[track_caller]
     #[must_use]
     pub const fn new(settings: CircuitBreakerBuilder<C>) -> Self {
