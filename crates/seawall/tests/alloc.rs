@@ -198,8 +198,9 @@ fn a_hundred_thousand_keys_take_the_memory_of_so_many_as_are_kept() {
     let seen = |keys: std::ops::Range<u32>| keys.for_each(|key| drop(shards.get(&key)));
     seen(10_000..10_100);
     let counted = measure(|| seen(100_000..200_000));
+    // The map may have grown once more.
     assert!(counted.count_current.abs() < 10, "{counted:?}");
-    assert!(counted.bytes_current.abs() < 1000, "{counted:?}");
+    assert!(counted.bytes_current.abs() < 10_000, "{counted:?}");
     assert_eq!(shards.len(), 16);
 }
 

@@ -322,14 +322,13 @@ fn a_thread_that_is_ending_can_still_ask() {
 
 #[test]
 fn a_predicate_is_every_keys() {
-    static PICKY: CircuitBreakers<seawall::Expect<fn(&Down) -> bool>> = CircuitBreakers::new(
-        CircuitBreaker::builder().failure_threshold(1).expected_exception(|down| down.0 > 5),
-    );
+    let builder = CircuitBreaker::builder().failure_threshold(1);
+    let picky = CircuitBreakers::new(builder.expected_exception(|down: &Down| down.0 > 5));
     for (key, down) in [("a", 5), ("b", 6)] {
-        assert!(PICKY.get(key).run_blocking(|| Outcome::Err(Down(down))).is_err());
+        assert!(picky.get(key).run_blocking(|| Outcome::Err(Down(down))).is_err());
     }
-    assert_eq!(PICKY.get("a").state(), CircuitState::Closed);
-    assert_eq!(PICKY.get("b").state(), CircuitState::Open);
+    assert_eq!(picky.get("a").state(), CircuitState::Closed);
+    assert_eq!(picky.get("b").state(), CircuitState::Open);
 }
 
 #[test]
@@ -341,11 +340,11 @@ fn settings_that_make_no_sense_are_refused_before_there_is_a_key() {
     assert!(text.contains("failure_threshold"), "{text}");
 }
 
-/// Statics are what they are made for; a constant makes new ones each time it is named.
 #[test]
-fn breakers_by_key_can_be_made_in_const() {
-    const EACH: CircuitBreakers = CircuitBreakers::new(CircuitBreaker::builder()).max_keys(7);
-    let (one, another) = (EACH, EACH);
-    one.get("a");
-    assert_eq!((one.len(), another.len()), (1, 0));
+fn breakers_by_key_are_made_in_const_with_all_their_settings() {
+    static FEW: CircuitBreakers =
+        CircuitBreakers::new(CircuitBreaker::builder().failure_rate(0.5).over_calls(10))
+            .max_keys(2);
+    (0..9).for_each(|key| drop(FEW.get(&key)));
+    assert_eq!(FEW.len(), 2);
 }
