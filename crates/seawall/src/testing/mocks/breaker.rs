@@ -41,9 +41,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 ///   on the mock: `state`, `counters`, `isolate`, `reset`, `mode`, `set_mode` and their like. What
 ///   they are stays theirs: name, settings, the error of a rejection, and `observe`, which adds an
 ///   observer that hears nothing before the mock is gone.
-/// - *Its events* are heard by a [`Recorder`](super::Recorder), under the name given in `with`.
-/// - *Time* is that of a [`ManualClock`](super::ManualClock), entered before or after the mock, else
-///   tokio's, which may be paused.
+/// - *Its events* are heard by a [`Recorder`](crate::testing::Recorder), under the name given in
+///   `with`.
+/// - *Time* is that of a [`ManualClock`](crate::testing::ManualClock), entered before or after the
+///   mock, else tokio's, which may be paused.
 /// - *One in another:* the mock made last is the one that is used.
 /// - *The end.* A permit, and so a call, belongs to the mock under which it was acquired, and is
 ///   settled there even if that was dropped meanwhile; futures that are

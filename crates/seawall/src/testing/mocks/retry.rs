@@ -40,13 +40,14 @@ use std::{
 /// their operation themselves: the mock spares them the waiting and their budget, and nothing else.
 ///
 /// - *Waiting.* There is none, whatever sleeper an executor has. Delays are listed in
-///   [`delays`](Self::delays), and a [`ManualClock`](super::ManualClock), entered before or after the
-///   mock, moves on by them. Limits of a [`Timeout`](crate::Timeout) and delays of
-///   [`Chaos`](super::Chaos) are no retries, and left as they are.
+///   [`delays`](Self::delays), and a [`ManualClock`](crate::testing::ManualClock), entered before or
+///   after the mock, moves on by them. Limits of a [`Timeout`](crate::Timeout) and delays of
+///   [`Chaos`](crate::testing::Chaos) are no retries, and left as they are.
 /// - *Budgets* are left alone: mocked calls spend nothing, earn nothing, and are refused nothing.
 /// - *Policies around a retry* see what the mocked call ended in, as they would see a real one. A
-///   breaker there counts it, unless a [`MockCircuitBreaker`](super::MockCircuitBreaker) stands in.
-/// - *All else* is the policy's own: backoff, total timeout, predicates, listeners, events.
+///   breaker there counts it, unless a [`MockCircuitBreaker`](crate::testing::MockCircuitBreaker)
+///   stands in.
+/// - *All else* is the policy's own: backoff, total timeout, predicates, listeners, observers.
 /// - *One in another:* the mock made last is the one that is used, and hears of it.
 /// - *The end.* A call belongs to the mock under which it began, and ends under it even if that was
 ///   dropped meanwhile; so do futures that are [attached](Self::attach).
