@@ -190,23 +190,15 @@ mod live {
         /// that start inside do not see it: [`attach`](Self::attach) it to them.
         #[must_use = "the scope ends when the guard is dropped"]
         pub fn enter(&self) -> Entered {
-            self.enter_at(usize::MAX)
-        }
-
-        /// Enters outside the worlds from `depth` on.
-        fn enter_at(&self, depth: usize) -> Entered {
             let key = Key::here();
-            let mut registry = registry();
-            let worlds = registry.entry(key).or_default();
-            let depth = depth.min(worlds.len());
-            worlds.insert(depth, Arc::clone(&self.world));
+            registry().entry(key).or_default().push(Arc::clone(&self.world));
             LIVE.fetch_add(1, Ordering::Relaxed);
-            Entered { key, world: Arc::clone(&self.world), depth }
+            Entered { key, world: Arc::clone(&self.world) }
         }
 
         /// Runs `future` inside the scope, wherever it is polled: `tokio::spawn(scope.attach(f))`.
         pub fn attach<F: Future>(&self, future: F) -> Attached<F> {
-            Attached { scope: self.clone(), depth: None, future: Box::pin(future) }
+            Attached { scope: self.clone(), inner: Vec::new(), future: Box::pin(future) }
         }
     }
 
@@ -220,7 +212,6 @@ mod live {
     pub struct Entered {
         key: Key,
         world: Arc<dyn World>,
-        depth: usize,
     }
 
     impl fmt::Debug for Entered {
@@ -246,23 +237,70 @@ mod live {
     }
 
     /// A future that runs inside a [`Scope`]; see [`Scope::attach`].
-    #[derive(Debug)]
     #[must_use = "futures do nothing unless awaited"]
     pub struct Attached<F> {
         scope: Scope,
-        /// How many worlds stood outside at the first poll. A guard that the future holds over an
-        /// await stays inside this scope.
-        depth: Option<usize>,
+        /// The worlds of guards that the future holds over an await: in place while it is polled, and
+        /// out of the way of its neighbours in the same task while it is not.
+        inner: Vec<Arc<dyn World>>,
         future: Pin<Box<F>>,
+    }
+
+    impl<F> fmt::Debug for Attached<F> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.debug_struct("Attached").field("scope", &self.scope).finish_non_exhaustive()
+        }
     }
 
     impl<F: Future> Future for Attached<F> {
         type Output = F::Output;
 
-        fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-            let entered = self.scope.enter_at(self.depth.unwrap_or(usize::MAX));
-            self.depth = Some(entered.depth);
-            self.future.as_mut().poll(cx)
+        fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+            let Self { scope, inner, future } = self.get_mut();
+            let polled = Polled::begin(scope, inner);
+            let outcome = future.as_mut().poll(cx);
+            drop(polled);
+            outcome
+        }
+    }
+
+    /// Stands while an attached future is polled, and puts things back also when it panics.
+    struct Polled<'a> {
+        key: Key,
+        depth: usize,
+        scope: &'a Scope,
+        inner: &'a mut Vec<Arc<dyn World>>,
+    }
+
+    impl<'a> Polled<'a> {
+        fn begin(scope: &'a Scope, inner: &'a mut Vec<Arc<dyn World>>) -> Self {
+            let key = Key::here();
+            let mut registry = registry();
+            let worlds = registry.entry(key).or_default();
+            let depth = worlds.len();
+            worlds.push(Arc::clone(&scope.world));
+            worlds.append(inner);
+            LIVE.fetch_add(1, Ordering::Relaxed);
+            Self { key, depth, scope, inner }
+        }
+    }
+
+    impl Drop for Polled<'_> {
+        fn drop(&mut self) {
+            let mut registry = registry();
+            if let Some(worlds) = registry.get_mut(&self.key) {
+                // Guards from outside may have been dropped meanwhile, so it may have moved down.
+                let to = worlds.len().min(self.depth + 1);
+                let is_own = |world: &Arc<dyn World>| Arc::ptr_eq(world, &self.scope.world);
+                if let Some(at) = worlds[..to].iter().rposition(is_own) {
+                    *self.inner = worlds.split_off(at + 1);
+                    worlds.truncate(at);
+                }
+                if worlds.is_empty() {
+                    registry.remove(&self.key);
+                }
+            }
+            LIVE.fetch_sub(1, Ordering::Relaxed);
         }
     }
 

@@ -164,6 +164,21 @@ mod tests {
         assert_eq!(future.as_mut().poll(&mut cx), Poll::Ready(3_607_000));
     }
 
+    #[tokio::test]
+    async fn attached_neighbours_in_one_task_do_not_see_each_others_guards() {
+        let look = async |seconds: u64| {
+            let clock = ManualClock::default();
+            let _inner = Scope::new(clock.clone()).enter();
+            for round in 0..3 {
+                clock.advance(Duration::from_secs(seconds));
+                crate::time::yield_now().await;
+                assert_eq!(Tick::now().as_millis(), seconds * 1000 * (round + 1));
+            }
+        };
+        let scope = Scope::new(ManualClock::new());
+        tokio::join!(scope.attach(look(1)), scope.attach(look(10)), scope.attach(look(100)));
+    }
+
     #[test]
     fn a_timer_that_is_polled_again_and_again_waits_once() {
         let clock = ManualClock::new();
