@@ -147,7 +147,7 @@ fn arguments(options: &Options, function: &Function) -> Result<()> {
                 "`self` cannot be cloned under another name: clone in the body what it moves";
             return Err(Error::new(name.span(), message));
         }
-        if !function.sig.inputs.iter().any(|argument| argument_named(argument, name).is_some()) {
+        if !function.sig.inputs.iter().any(|argument| is_named(argument, name)) {
             let message = format!("`{}` has no argument `{name}` to clone", function.sig.ident);
             return Err(Error::new(name.span(), message));
         }
@@ -158,13 +158,10 @@ fn arguments(options: &Options, function: &Function) -> Result<()> {
     Ok(())
 }
 
-/// Whether `argument` is called `name`, and is `mut` then.
-pub(crate) fn argument_named(argument: &FnArg, name: &Ident) -> Option<bool> {
+/// Whether `argument` is called `name`.
+fn is_named(argument: &FnArg, name: &Ident) -> bool {
     match argument {
-        FnArg::Typed(typed) => match &*typed.pat {
-            Pat::Ident(pat) if pat.ident == *name => Some(pat.mutability.is_some()),
-            _ => None,
-        },
-        FnArg::Receiver(_) => None,
+        FnArg::Typed(typed) => matches!(&*typed.pat, Pat::Ident(pat) if pat.ident == *name),
+        FnArg::Receiver(_) => false,
     }
 }

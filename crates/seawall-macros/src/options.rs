@@ -6,6 +6,7 @@ use std::time::Duration;
 use syn::{
     Error, Expr, ExprLit, Ident, Lit, Result, Token, UnOp,
     parse::{Parse, ParseStream},
+    parse_quote,
     punctuated::Punctuated,
     spanned::Spanned,
 };
@@ -129,6 +130,10 @@ impl Options {
         let mut options = Self { policy, named: Vec::new(), bare: None };
         for item in items {
             match item {
+                // `#[timeout(limit)]`: a constant or an argument, which may well be called so.
+                Item::Named(Named { name, value: None }) if policy == Policy::Timeout => {
+                    options.add_bare(parse_quote!(#name))?;
+                }
                 Item::Named(named) => options.add(named)?,
                 Item::Bare(expr) => options.add_bare(expr)?,
             }
@@ -253,15 +258,27 @@ impl Parse for Item {
                 let message = format!("`{name}` needs a value: `{name} = ..`");
                 return Err(Error::new(equals.span, message));
             }
-            return Ok(Self::Named(Named { name, value: Some(input.parse()?) }));
+            return Ok(Self::Named(Named { name, value: Some(ungrouped(input.parse()?)) }));
         }
-        match input.parse()? {
+        match ungrouped(input.parse()?) {
             Expr::Path(path) if path.path.get_ident().is_some() => {
                 let name = path.path.require_ident()?.clone();
                 Ok(Self::Named(Named { name, value: None }))
             }
             expr => Ok(Self::Bare(expr)),
         }
+    }
+}
+
+/// What `macro_rules` hand on as an expression stands in a group that nobody sees.
+fn ungrouped(expr: Expr) -> Expr {
+    match expr {
+        Expr::Group(group) => ungrouped(*group.expr),
+        Expr::Array(mut list) => {
+            list.elems = list.elems.into_iter().map(ungrouped).collect();
+            Expr::Array(list)
+        }
+        other => other,
     }
 }
 

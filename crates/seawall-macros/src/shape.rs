@@ -1,11 +1,11 @@
 //! The forms that a protected function can have: blocking, async, or giving a future.
 
 use crate::{options::Policy, parse::Function};
-use proc_macro2::{Delimiter, Group, Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{
-    Block, Error, Expr, ExprAsync, GenericArgument, GenericParam, PathArguments, Result,
-    ReturnType, Stmt, Type, TypeParamBound, parse_quote, spanned::Spanned,
+    Block, Error, Expr, ExprAsync, GenericArgument, GenericParam, Local, Pat, PathArguments,
+    Result, ReturnType, Stmt, Type, TypeParamBound, parse_quote, spanned::Spanned,
 };
 
 /// A function as the expansion needs it.
@@ -37,7 +37,7 @@ impl Shape {
         let ReturnType::Type(_, output) = &sig.output else {
             return Err(Error::new_spanned(&sig.ident, "there is no return type"));
         };
-        let body = function.body.to_token_stream();
+        let body = quietly(&function.body).to_token_stream();
         let span = output.span();
         if sig.asyncness.is_some() {
             return Ok(Self { form: Form::Async, output: (**output).clone(), body, span });
@@ -92,8 +92,20 @@ impl Shape {
         without_impl(&self.output, &parse_quote!(()))
     }
 
+    /// Takes the `mut` from what an argument called `name` is moved to; says whether there was one.
+    pub(crate) fn take_mut(&mut self, name: &Ident) -> bool {
+        let Form::Future { lead, .. } = &mut self.form else { return false };
+        let is_named = |stmt: &mut Stmt| match stmt {
+            Stmt::Local(Local { pat: Pat::Ident(pat), .. }) if pat.ident == *name => {
+                pat.mutability.take()
+            }
+            _ => None,
+        };
+        lead.iter_mut().find_map(is_named).is_some()
+    }
+
     /// One attempt, after the statements in `first`: its outcome.
-    pub(crate) fn attempt(&self, krate: &TokenStream, first: TokenStream) -> TokenStream {
+    pub(crate) fn attempt(&self, krate: &TokenStream, first: &TokenStream) -> TokenStream {
         let started = self.started(krate, first);
         match self.is_async() {
             true => quote!(#started.await),
@@ -102,7 +114,7 @@ impl Shape {
     }
 
     /// One attempt, as a future or a closure.
-    pub(crate) fn started(&self, krate: &TokenStream, first: TokenStream) -> TokenStream {
+    pub(crate) fn started(&self, krate: &TokenStream, first: &TokenStream) -> TokenStream {
         let (returns, body) = (self.annotated_type(), &self.body);
         match self.form {
             Form::Blocking => quote! {
@@ -141,6 +153,17 @@ impl Shape {
     }
 }
 
+/// A body of one expression would be told that its braces are not needed where it is going to stand:
+/// let them come from the expansion.
+fn quietly(body: &Group) -> Group {
+    let mut quiet = body.clone();
+    let is_semicolon = |token| matches!(&token, TokenTree::Punct(punct) if punct.as_char() == ';');
+    if !body.stream().into_iter().any(is_semicolon) {
+        quiet.set_span(body.span().resolved_at(Span::mixed_site()));
+    }
+    quiet
+}
+
 /// `Output` of `impl Future<Output = ..>` or `Pin<Box<dyn Future<Output = ..>>>`.
 fn future_output(ty: &Type) -> Option<&Type> {
     match ty {
@@ -156,6 +179,7 @@ fn future_output(ty: &Type) -> Option<&Type> {
             }
         }
         Type::Paren(inner) => future_output(&inner.elem),
+        Type::Group(inner) => future_output(&inner.elem),
         _ => None,
     }
 }
