@@ -8,12 +8,19 @@ use crate::{
 };
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{Error, Expr, FnArg, Pat, Result};
+use syn::{Error, Expr, FnArg, Pat, Result, spanned::Spanned};
 
 /// Tokens whose variables and labels neither the body nor an option can see. Their underscores keep
 /// them apart from constants and statics, which patterns would match against wherever they stand.
 macro_rules! hidden {
-    ($($tokens:tt)*) => { quote_spanned!(Span::mixed_site()=> $($tokens)*) };
+    ($($tokens:tt)*) => { hidden_at!(Span::mixed_site()=> $($tokens)*) };
+}
+
+/// The same, for what the compiler may have to say of one option or of the return type.
+macro_rules! hidden_at {
+    ($span:expr=> $($tokens:tt)*) => {
+        quote_spanned!($span.resolved_at(Span::mixed_site())=> $($tokens)*)
+    };
 }
 
 /// Wraps the body of `item`. The options were checked when the attribute was first seen.
@@ -61,7 +68,8 @@ fn clones(
     for name in options.clones()? {
         let is_mut = take_mut(function, name) | shape.take_mut(name);
         let keyword = is_mut.then(|| hidden!(mut));
-        clones.extend(hidden!(let #keyword #name = #krate::Clone::clone(&#name);));
+        let clone = hidden_at!(name.span()=> #krate::Clone::clone(&#name));
+        clones.extend(hidden!(let #keyword #name = #clone;));
     }
     Ok(clones)
 }
@@ -151,14 +159,35 @@ impl Context<'_> {
         Ok(setters)
     }
 
-    /// Wraps `hooks` in the hook `name`, if it is set.
-    fn hook(&self, hooks: &mut TokenStream, name: &str) {
-        if let Some(hook) = self.options.get(name) {
-            let krate = self.krate;
-            let function = Ident::new(name, Span::call_site());
-            let inside = std::mem::take(hooks);
-            *hooks = hidden!(#krate::#function(__kind.hook(#hook), #inside));
-        }
+    /// `then` with a variable for each option that is a hook: what it is, and its role.
+    fn with_hooks(&self, roles: &[(&str, &str)], then: TokenStream) -> TokenStream {
+        let krate = self.krate;
+        let hooks =
+            roles.iter().filter_map(|(name, role)| Some((name, role, self.options.get(name)?)));
+        hooks.fold(then, |then, (name, role, hook)| {
+            let (role, variable) = (Ident::new(role, hook.span()), hook_variable(name));
+            let of = match *name {
+                "when_result" => {
+                    let returns = self.shape.named_type();
+                    hidden!(#krate::values::<#returns>())
+                }
+                _ => hidden!(__kind.errors()),
+            };
+            let hook = hidden_at!(hook.span()=> #of.#role(&(#hook)));
+            // A `match`, as its scrutinee lives until its end.
+            hidden!(match #hook { #variable => { #then } })
+        })
+    }
+
+    /// What reads the outcomes, by those of the hooks `names` that are set; the last one has the
+    /// first word.
+    fn classifier(&self, names: &[&str]) -> TokenStream {
+        let krate = self.krate;
+        let is_set = names.iter().filter(|name| self.options.get(name).is_some());
+        is_set.fold(hidden!(#krate::AnyError), |inside, name| {
+            let (function, variable) = (Ident::new(name, Span::call_site()), hook_variable(name));
+            hidden!(#krate::#function(#variable, #inside))
+        })
     }
 
     fn retry(&self) -> Result<TokenStream> {
@@ -167,24 +196,28 @@ impl Context<'_> {
         let attempt = self.shape.attempt(krate, &self.clones);
         let source = self.retry_source()?;
         let wait = match self.shape.is_async() {
-            true => hidden!(__call.wait(__delay).await),
-            false => hidden!(__call.wait_blocking(__delay)),
+            true => hidden!(#krate::RetryCall::wait(&__call, __delay).await),
+            false => hidden!(#krate::RetryCall::wait_blocking(&__call, __delay)),
         };
-        Ok(hidden! {
-            #kind
+        let attempts = hidden! {
             #source
-            let mut __call = #krate::RetryCall::new(&__retry, __kind.finder());
+            let mut __call = #krate::RetryCall::new(__retry, __kind.finder());
             loop {
-                let __step = match __call.injected() {
+                let __step = match #krate::RetryCall::injected(&mut __call) {
                     ::core::option::Option::Some(__step) => __step,
                     ::core::option::Option::None => {
                         #[allow(clippy::redundant_closure_call)]
                         let __outcome: #returns = #attempt;
                         match __outcome {
-                            ::core::result::Result::Ok(__value) if __call.ends_with(&__value) => {
+                            ::core::result::Result::Ok(__value)
+                                if #krate::RetryCall::ends_with(&__call, &__value) =>
+                            {
                                 break ::core::result::Result::Ok(__value);
                             }
-                            __outcome => __call.settle(__kind.lift(__outcome)),
+                            __outcome => {
+                                let __outcome = __kind.lift(__outcome);
+                                #krate::RetryCall::settle(&mut __call, __outcome)
+                            }
                         }
                     }
                 };
@@ -194,14 +227,24 @@ impl Context<'_> {
                 };
                 #wait;
             }
-        })
+        };
+        let hooked = self.with_hooks(
+            &[
+                ("when", "predicate"),
+                ("retry_after", "wait"),
+                ("when_result", "predicate"),
+                ("on_retry", "listener"),
+            ],
+            attempts,
+        );
+        Ok(hidden!(#kind #hooked))
     }
 
     /// Statements that end in `let __retry = ..`.
     fn retry_source(&self) -> Result<TokenStream> {
         let krate = self.krate;
         let listener = match self.options.get("on_retry") {
-            Some(listener) => hidden!(__kind.listener(#listener)),
+            Some(_) => hook_variable("on_retry").to_token_stream(),
             None => hidden!(#krate::NoListener),
         };
         let extras = match self.options.get("budget") {
@@ -216,9 +259,12 @@ impl Context<'_> {
             return Ok(match attached.iter().any(|name| self.options.get(name).is_some()) {
                 true => hidden! {
                     let __policy = &(#policy);
-                    let __retry = #krate::InlineRetry::of(__policy, #extras, #listener);
+                    let __retry = &#krate::InlineRetry::of(__policy, #extras, #listener);
                 },
-                false => hidden!(let __retry = &(#policy);),
+                false => hidden_at! { policy.span()=>
+                    let __policy = &(#policy);
+                    let __retry = #krate::named(__policy);
+                },
             });
         }
         let name = self.name();
@@ -242,17 +288,11 @@ impl Context<'_> {
                 setters.extend(hidden!(.#flag()));
             }
         }
-        let mut hooks = hidden!(#krate::AnyError);
-        self.hook(&mut hooks, "when");
-        self.hook(&mut hooks, "retry_after");
-        if let Some(hook) = self.options.get("when_result") {
-            let returns = self.shape.named_type();
-            hooks = hidden!(#krate::on_value::<#returns, _, _>(#hook, #hooks));
-        }
+        let classifier = self.classifier(&["when", "retry_after", "when_result"]);
         Ok(hidden! {
-            let __retry = #krate::InlineRetry::new(
+            let __retry = &#krate::InlineRetry::new(
                 const { &#krate::RetryPolicy::builder().name(#name)#setters.build() },
-                #hooks,
+                #classifier,
                 #extras,
                 #listener,
             );
@@ -291,11 +331,11 @@ impl Context<'_> {
             true => hidden!(__breaker.guard(#future).await),
             false => hidden!(__breaker.guard_blocking(|| { #lifted })),
         };
-        Ok(hidden! {
-            #kind
-            #breaker
-            __kind.lower_open(#guarded)
-        })
+        let hooked = self.with_hooks(
+            &[("expected_exception", "predicate"), ("ignore", "predicate")],
+            hidden!(#breaker __kind.lower_open(#guarded)),
+        );
+        Ok(hidden!(#kind #hooked))
     }
 
     /// Statements that end in `let __breaker = ..`.
@@ -307,7 +347,7 @@ impl Context<'_> {
                     let __keyed = (#policy).get(&(#key));
                     let __breaker = #krate::InlineBreaker::of(&__keyed, __kind.finder());
                 },
-                None => hidden! {
+                None => hidden_at! { policy.span()=>
                     let __named = &(#policy);
                     let __breaker = #krate::InlineBreaker::of(__named, __kind.finder());
                 },
@@ -326,9 +366,7 @@ impl Context<'_> {
             setters.extend(hidden!(.slow_call_rate(#rate, #at_least)));
         }
         let settings = hidden!(#krate::CircuitBreaker::builder().name(#name)#setters);
-        let mut hooks = hidden!(#krate::AnyError);
-        self.hook(&mut hooks, "expected_exception");
-        self.hook(&mut hooks, "ignore");
+        let classifier = self.classifier(&["expected_exception", "ignore"]);
         Ok(match self.options.get("key") {
             Some(key) => {
                 let max_keys = self.options.get("max_keys").map(|most| hidden!(.max_keys(#most)));
@@ -338,13 +376,13 @@ impl Context<'_> {
                             #krate::CircuitBreakers::new(#settings)#max_keys;
                         __SEAWALL_BREAKERS.get(&(#key))
                     };
-                    let __breaker = #krate::InlineBreaker::new(&*__keyed, #hooks, __kind.finder());
+                    let __breaker = #krate::InlineBreaker::new(&*__keyed, #classifier, __kind.finder());
                 }
             }
             None => hidden! {
                 let __breaker = {
                     static __SEAWALL_BREAKER: #krate::CircuitBreaker = #settings.build();
-                    #krate::InlineBreaker::new(&__SEAWALL_BREAKER, #hooks, __kind.finder())
+                    #krate::InlineBreaker::new(&__SEAWALL_BREAKER, #classifier, __kind.finder())
                 };
             },
         })
@@ -354,8 +392,8 @@ impl Context<'_> {
         let (krate, kind, lifted) = (self.krate, self.kind(), self.lifted());
         if let Some(chain) = self.options.get("policy") {
             let answer = match self.shape.is_async() {
-                true => hidden!(#krate::cover(&(#chain), __primary).await),
-                false => hidden!(#krate::cover_blocking(&(#chain), __primary)),
+                true => hidden_at!(chain.span()=> #krate::cover(&(#chain), __primary).await),
+                false => hidden_at!(chain.span()=> #krate::cover_blocking(&(#chain), __primary)),
             };
             return Ok(hidden! {
                 #kind
@@ -365,12 +403,12 @@ impl Context<'_> {
                 }
             });
         }
-        let name = self.name();
+        let (name, returns) = (self.name(), self.shape.annotated_type());
         let entries = self.options.entries()?.into_iter().map(|entry| {
             let answer = self.answer(entry);
             let tried = match self.shape.is_async() {
-                true => hidden!(__failed.try_entry(#answer).await),
-                false => hidden!(__failed.try_entry_blocking(#answer)),
+                true => hidden_at!(entry.span()=> __failed.try_entry(#answer).await),
+                false => hidden_at!(entry.span()=> __failed.try_entry_blocking(#answer)),
             };
             hidden! {
                 if let ::core::option::Option::Some(__value) = #tried {
@@ -392,7 +430,7 @@ impl Context<'_> {
                 ::core::result::Result::Ok(__value) => ::core::result::Result::Ok(__value),
                 ::core::result::Result::Err(__primary) => '__answered: {
                     #only_if
-                    let mut __failed = #krate::Failed::none(#name);
+                    let mut __failed = #krate::Failed::of::<#returns>(#name, &__primary);
                     #(#entries)*
                     __kind.lower(::core::result::Result::Err(__failed.exhausted(__primary)))
                 }
@@ -405,7 +443,7 @@ impl Context<'_> {
     fn answer(&self, entry: &Expr) -> TokenStream {
         let krate = self.krate;
         match entry {
-            Expr::Path(path) => hidden!(#path()),
+            Expr::Path(path) => hidden_at!(path.span()=> #path()),
             Expr::Closure(closure) if closure.inputs.is_empty() => hidden!((#closure)()),
             Expr::Closure(closure) => hidden!(#krate::see(__kind.seen(&__primary), #closure)),
             other => hidden!({ #other }),
@@ -423,6 +461,10 @@ impl Context<'_> {
             __kind.lower_rejection(#krate::limited(#limit, #future).await)
         })
     }
+}
+
+fn hook_variable(name: &str) -> Ident {
+    Ident::new(&format!("__{name}"), Span::mixed_site())
 }
 
 const STRATEGIES: &[(&str, &str)] = &[

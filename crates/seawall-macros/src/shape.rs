@@ -116,14 +116,16 @@ impl Shape {
     /// One attempt, as a future or a closure.
     pub(crate) fn started(&self, krate: &TokenStream, first: &TokenStream) -> TokenStream {
         let (returns, body) = (self.annotated_type(), &self.body);
+        // What a body moves cannot be moved again: that is said at the body.
+        let at = self.body.span().resolved_at(Span::mixed_site());
         match self.form {
-            Form::Blocking => quote! {
+            Form::Blocking => quote_spanned! {at=>
                 || -> #returns { #first #body }
             },
             Form::Async | Form::Future { .. } => {
                 // Never taken: it types the block by the signature, so that errors point at the body.
                 let typed = quote_spanned!(self.span=> return #krate::never::<#returns>(););
-                quote! {
+                quote_spanned! {at=>
                     async {
                         if false { #typed }
                         #first
@@ -165,7 +167,7 @@ fn quietly(body: &Group) -> Group {
 }
 
 /// `Output` of `impl Future<Output = ..>` or `Pin<Box<dyn Future<Output = ..>>>`.
-fn future_output(ty: &Type) -> Option<&Type> {
+pub(crate) fn future_output(ty: &Type) -> Option<&Type> {
     match ty {
         Type::ImplTrait(future) => output_of(future.bounds.iter()),
         Type::TraitObject(future) => output_of(future.bounds.iter()),
@@ -213,6 +215,17 @@ fn async_block(expr: Expr) -> Option<(ExprAsync, bool)> {
                 _ => None,
             }
         }
+        _ => None,
+    }
+}
+
+/// The `E` of `Result<T, E>`, if it is written out.
+pub(crate) fn error_type(output: &Type) -> Option<&Type> {
+    let Type::Path(path) = output else { return None };
+    let last = path.path.segments.last().filter(|last| last.ident == "Result")?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
+    match arguments.args.get(1) {
+        Some(GenericArgument::Type(error)) => Some(error),
         _ => None,
     }
 }
