@@ -18,3 +18,5 @@ mod forms;
 mod futures;
 mod generic;
 mod hygiene;
+mod instrument;
+mod order;
