@@ -13,6 +13,7 @@ type Rich<T> = Result<T, Error<Down>>;
 
 mod attributes;
 mod bodies;
+mod entries;
 mod errors;
 mod forms;
 mod futures;
