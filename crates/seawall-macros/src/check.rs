@@ -1,6 +1,7 @@
 //! What makes no sense is refused here, once and in words; then the attribute waits for its turn.
 
 use crate::{
+    instrument,
     options::{Options, Policy, length, literal},
     parse::{Function, other_item},
     shape::{error_type, future_output},
@@ -48,7 +49,8 @@ fn deferred(policy: Policy, tokens: TokenStream, item: TokenStream) -> Result<Fu
     };
     let at = function.attrs.iter().position(|attr| !waiting(attr));
     let at = at.unwrap_or(function.attrs.len());
-    function.attrs.insert(at, parse_quote!(#[#krate::#hidden(#tokens)]));
+    let inside = instrument::inside(&function.body).map(|_| quote!(@));
+    function.attrs.insert(at, parse_quote!(#[#krate::#hidden(#inside #tokens)]));
     Ok(function)
 }
 

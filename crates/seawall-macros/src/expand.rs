@@ -2,11 +2,12 @@
 
 use crate::{
     check::crate_path,
+    instrument,
     options::{Options, Policy, duration, number, word},
     parse::Function,
     shape::Shape,
 };
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Error, Expr, FnArg, Pat, Result, spanned::Spanned};
 
@@ -35,9 +36,11 @@ pub(crate) fn expand(policy: Policy, options: TokenStream, item: TokenStream) ->
 }
 
 fn expanded(policy: Policy, options: TokenStream, item: TokenStream) -> Result<Function> {
+    let (inside, options) = without_mark(options);
     let options = Options::parse(policy, options)?;
     let mut function: Function = syn::parse2(item)?;
-    let mut shape = Shape::of(policy, &function)?;
+    let inside = inside.then(|| instrument::inside(&function.body)).flatten();
+    let mut shape = Shape::of(policy, &function, inside)?;
     let clones = clones(&crate_path(&options), &options, &mut function, &mut shape)?;
     let context = Context {
         krate: &crate_path(&options),
@@ -52,8 +55,17 @@ fn expanded(policy: Policy, options: TokenStream, item: TokenStream) -> Result<F
         Policy::Fallback => context.fallback()?,
         Policy::Timeout => context.timeout()?,
     };
-    function.body = shape.with_body(function.body.span(), wrapped);
+    function.body = shape.with_body(&function.body, wrapped);
     Ok(function)
+}
+
+/// An `@` in front says that `#[instrument]` stood above.
+fn without_mark(options: TokenStream) -> (bool, TokenStream) {
+    let mut rest = options.clone().into_iter();
+    match rest.next() {
+        Some(TokenTree::Punct(mark)) if mark.as_char() == '@' => (true, rest.collect()),
+        _ => (false, options),
+    }
 }
 
 /// `let request = request.clone();` for each argument that is to be cloned. Where it was `mut`, the

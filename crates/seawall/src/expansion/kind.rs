@@ -2,7 +2,7 @@
 
 use super::hooks::Of;
 use crate::error::{CircuitBreakerOpenError, Error, Rejection};
-use std::{error, marker::PhantomData, ops::Deref};
+use std::{error, io, marker::PhantomData, ops::Deref};
 
 /// What a protected function returns.
 #[diagnostic::on_unimplemented(
@@ -294,7 +294,9 @@ fn open_in_chain(error: &(dyn error::Error + 'static)) -> Option<CircuitBreakerO
         if let Some(Rejection::CircuitBreakerOpen(open)) = error.downcast_ref() {
             return Some(open.clone());
         }
-        next = error.source();
+        // Its `source` is that of the error it holds, and so passes over that one.
+        let held = error.downcast_ref().and_then(io::Error::get_ref);
+        next = held.map(|held| held as &(dyn error::Error + 'static)).or_else(|| error.source());
     }
     None
 }

@@ -100,7 +100,7 @@ mod variables {
         assert_eq!(blocking(1, 2, 3, 4, 4, 6, 7, 8, 9, 11, 10, 12), Ok(33));
     }
 
-    #[fallback([|| labels(), 7])]
+    #[fallback([labels, 7])]
     #[retry(base_delay = 0)]
     fn labelled() -> Result<u32, Down> {
         let sum = 'answered: {
@@ -114,6 +114,7 @@ mod variables {
         Err(Down(sum))
     }
 
+    #[expect(clippy::never_loop, reason = "its label is what matters")]
     fn labels() -> Result<u32, Down> {
         'answered: loop {
             break 'answered Err(Down(1));
