@@ -94,12 +94,11 @@ fn the_breaker_opens_probes_and_ends_closed() {
 #[test]
 fn what_happens_is_told_in_a_hundred_lines_at_most() {
     let told = [
-        "stack: fallback > breaker(3, 500ms) > retry(3) > timeout(60ms)",
-        "lint:  in order",
+        "fallback > circuit breaker > retry > timeout.",
         "attempt 1 of 3 failed (503 Service Unavailable), next in",
         "attempt 1 of 3 failed (429 Too Many Requests, Retry-After 1s), next in 1.00s",
         "attempt 1 of 3 failed (no answer within 60ms), next in",
-        "last known price, since retry gave up after 3 attempts",
+        "last known price, since retry `guarded_price` gave up after 3 attempts",
         "opened (consecutive_failures): calls are rejected for 500ms",
         "rejected fast",
         "half-open (recovery_timeout): one call passes, as a probe",

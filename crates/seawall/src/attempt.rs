@@ -25,10 +25,10 @@ impl<Fut> Attempt<fn() -> Fut, Fut> {
     }
 }
 
-impl<F, Fut> Attempt<F, Fut>
+impl<F, Fut, T, E> Attempt<F, Fut>
 where
     F: Fn() -> Fut,
-    Fut: Future,
+    Fut: Future<Output = Result<T, E>>,
 {
     pub(crate) const fn new(op: F) -> Self {
         Self::Idle { op }
@@ -46,10 +46,15 @@ where
             // Started above, and not polled after its end.
             return Poll::Pending;
         };
+        // By arms: the outcome as a whole would be copied through memory, past the drop of the future.
         match future.poll(cx) {
-            Poll::Ready(outcome) => {
+            Poll::Ready(Ok(value)) => {
                 self.project_replace(Self::Ended);
-                Poll::Ready(outcome)
+                Poll::Ready(Ok(value))
+            }
+            Poll::Ready(Err(error)) => {
+                self.project_replace(Self::Ended);
+                Poll::Ready(Err(error))
             }
             Poll::Pending => Poll::Pending,
         }

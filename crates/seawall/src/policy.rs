@@ -207,12 +207,13 @@ impl<T, E, P: BlockingPolicy<T, E>> BlockingPolicy<T, E> for Option<P> {
     }
 }
 
-/// Calls the policies inward, outermost first. By index: a closure then captures the one reference to
-/// the stack, not one to each policy.
+/// Calls the policies inward, outermost first. `$both` is one reference to the stack and the
+/// operation, and all that a closure captures: two would be stored apart and loaded together by the
+/// next layer, which processors are slow at.
 macro_rules! nest {
-    ($call:ident, $stack:ident, $op:ident; $innermost:tt) => { $stack.$innermost.$call(&$op) };
-    ($call:ident, $stack:ident, $op:ident; $outer:tt $($inner:tt)+) => {
-        $stack.$outer.$call(|| nest!($call, $stack, $op; $($inner)+))
+    ($call:ident, $both:ident; $innermost:tt) => { $both.0.$innermost.$call(&$both.1) };
+    ($call:ident, $both:ident; $outer:tt $($inner:tt)+) => {
+        $both.0.$outer.$call(|| nest!($call, $both; $($inner)+))
     };
 }
 
@@ -225,7 +226,11 @@ macro_rules! stack {
                 Op: Fn() -> Fut + Send + Sync,
                 Fut: Future<Output = Result<T, Error<E>>> + Send,
             {
-                async move { nest!(call, self, op; $($at)+).await }
+                let both = (self, op);
+                async move {
+                    let both = &both;
+                    nest!(call, both; $($at)+).await
+                }
             }
         }
 
@@ -234,7 +239,8 @@ macro_rules! stack {
             where
                 Op: Fn() -> Result<T, Error<E>>,
             {
-                nest!(call_blocking, self, op; $($at)+)
+                let both = &(self, op);
+                nest!(call_blocking, both; $($at)+)
             }
         }
     };

@@ -8,17 +8,19 @@
 pub use live::{Attached, Entered, Scope, World};
 #[cfg(feature = "testing")]
 pub(crate) use live::{
-    BreakerMock, RetryMock, breaker_mock, is_active, now, retry_mock, seed, sleep_blocking, tell,
+    BreakerMock, RetryMock, breaker_mock, is_active, now, retry_mock, seed, sleep, sleep_blocking,
+    tell,
 };
 #[cfg(all(feature = "testing", feature = "tokio"))]
-pub(crate) use live::{Sleep, sleep, timer};
+pub(crate) use live::{Sleep, timer};
 
 #[cfg(not(feature = "testing"))]
 pub(crate) use absent::{
-    BreakerMock, RetryMock, breaker_mock, is_active, now, retry_mock, seed, sleep_blocking, tell,
+    BreakerMock, RetryMock, breaker_mock, is_active, now, retry_mock, seed, sleep, sleep_blocking,
+    tell,
 };
 #[cfg(all(not(feature = "testing"), feature = "tokio"))]
-pub(crate) use absent::{Sleep, sleep, timer};
+pub(crate) use absent::{Sleep, timer};
 
 #[cfg(not(feature = "testing"))]
 mod absent {
@@ -41,11 +43,9 @@ mod absent {
     }
 
     /// What a world's wait would be, were there worlds.
-    #[cfg(feature = "tokio")]
     pub(crate) type Sleep = std::future::Ready<()>;
 
     #[inline(always)]
-    #[cfg(feature = "tokio")]
     pub(crate) const fn sleep(_: Duration) -> Option<Sleep> {
         None
     }
@@ -74,6 +74,10 @@ mod absent {
         }
 
         pub(crate) const fn attempt<E>(&self) -> Option<Error<E>> {
+            match *self {}
+        }
+
+        pub(crate) const fn delayed(&self, _: Duration) {
             match *self {}
         }
     }
@@ -324,10 +328,8 @@ mod live {
     }
 
     /// A world's wait.
-    #[cfg(feature = "tokio")]
     pub(crate) type Sleep = BoxFuture<'static, ()>;
 
-    #[cfg(feature = "tokio")]
     pub(crate) fn sleep(delay: Duration) -> Option<Sleep> {
         first(|world| world.sleep(delay))
     }

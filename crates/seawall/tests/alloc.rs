@@ -9,8 +9,8 @@ mod common;
 use allocation_counter::{AllocationInfo, measure};
 use common::{Down, Outcome, S, pending_once, poll_once};
 use seawall::{
-    BlockingPolicy, CircuitBreaker, Event, FallbackChain, Pipeline, Policy, RetryBudget,
-    RetryExecutor, RetryPolicy, Retrying, Timeout, breaker::CircuitBreakerBuilder,
+    BlockingPolicy, CircuitBreaker, CircuitBreakers, Event, FallbackChain, Pipeline, Policy,
+    RetryBudget, RetryExecutor, RetryPolicy, Retrying, Timeout, breaker::CircuitBreakerBuilder,
 };
 use std::{future::Future, pin::pin, task::Poll, time::Duration};
 
@@ -165,6 +165,43 @@ fn an_open_breaker_rejects_without_allocating() {
     let stack = Pipeline::new((&tripped, RETRY));
     assert_none("in a stack", || assert!(stack.run_blocking(|| Outcome::Ok(1)).is_err()));
     assert_none("in a stack", || assert!(finish(stack.run(async || Outcome::Ok(1))).is_err()));
+}
+
+#[test]
+fn the_breaker_of_a_known_key_is_found_without_allocating() {
+    static SHARDS: CircuitBreakers = CircuitBreakers::new(CircuitBreaker::builder().name("shards"));
+    let tenants = CircuitBreakers::new(CircuitBreaker::builder()).max_keys(2);
+    let name = String::from("a tenant with a longer name than most of them have");
+    assert_none("by number", || {
+        for shard in 0..10 {
+            assert_eq!(SHARDS.get(&shard).run_blocking(|| Outcome::Ok(1)), Ok(1));
+        }
+    });
+    assert_none("by text", || {
+        for tenant in [name.as_str(), "another"] {
+            assert_eq!(finish(tenants.get(tenant).run(async || Outcome::Ok(1))), Ok(1));
+        }
+    });
+    assert_none("by what is printed", || {
+        let address = std::net::Ipv4Addr::new(127, 0, 0, 1);
+        drop(SHARDS.get(&address));
+        drop(SHARDS.get(&format_args!("{address}:{}", 8080)));
+    });
+    SHARDS.get(&3).isolate();
+    assert_none("open", || assert!(SHARDS.get(&3).try_acquire().is_err()));
+}
+
+/// Law 12 of DESIGN.md.
+#[test]
+fn a_hundred_thousand_keys_take_the_memory_of_so_many_as_are_kept() {
+    let shards = CircuitBreakers::new(CircuitBreaker::builder().name("shards")).max_keys(16);
+    let seen = |keys: std::ops::Range<u32>| keys.for_each(|key| drop(shards.get(&key)));
+    seen(10_000..10_100);
+    let counted = measure(|| seen(100_000..200_000));
+    // The map may have grown once more.
+    assert!(counted.count_current.abs() < 10, "{counted:?}");
+    assert!(counted.bytes_current.abs() < 10_000, "{counted:?}");
+    assert_eq!(shards.len(), 16);
 }
 
 #[test]

@@ -1,9 +1,9 @@
-//! The part to copy: an operation, its error, and the stack that guards it.
+//! The part to copy: an operation, its error, and the policies that guard it.
 
+use super::live::Live;
 use reqwest::{Client, Response, StatusCode, header::RETRY_AFTER};
 use seawall::{
-    CircuitBreaker, Error, Expect, FallbackChain, Pipeline, Policy, Rejection, RetryExecutor,
-    RetryPolicy, Retrying,
+    CircuitBreaker, Error, Expect, Rejection, circuit_breaker, fallback, retry, timeout,
 };
 use std::{fmt, time::Duration};
 
@@ -19,28 +19,6 @@ pub(super) static BREAKER: CircuitBreaker<Expect<Predicate>> = CircuitBreaker::b
     .recovery_timeout(RECOVERY_TIMEOUT)
     .expected_exception(ApiError::is_outage as Predicate)
     .build();
-
-/// Outermost first: the fallback has the last word, the breaker counts calls rather than attempts,
-/// and the timeout limits each attempt by itself.
-pub(super) fn stack(
-    on_retry: impl Fn(Retrying<'_, ApiError>) + Send + Sync,
-) -> Pipeline<impl Policy<Price, ApiError>> {
-    let retry = RetryPolicy::builder()
-        .max_attempts(MAX_ATTEMPTS)
-        .base_delay(Duration::from_millis(10))
-        .total_timeout(Duration::from_secs(5))
-        .when(ApiError::is_transient)
-        .retry_after(ApiError::retry_after)
-        .build();
-
-    Pipeline::builder()
-        .fallback(FallbackChain::new().call_with(Price::last_known))
-        .circuit_breaker(&BREAKER)
-        // A seed, so that each run draws the same jitter. Leave it out in earnest.
-        .retry(RetryExecutor::new(retry).on_retry(on_retry).seed(7))
-        .timeout(Duration::from_millis(60))
-        .build()
-}
 
 /// What the callers want, and where it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +47,7 @@ impl Price {
     }
 }
 
-/// The operation: asks the server for a price.
+/// Asks the server for prices.
 #[derive(Debug, Clone)]
 pub(super) struct PriceApi {
     http: Client,
@@ -81,6 +59,28 @@ impl PriceApi {
         Self { http, url }
     }
 
+    /// What the callers call. Outermost first: the fallback has the last word, the breaker counts
+    /// calls rather than attempts, and the timeout limits each attempt by itself.
+    #[fallback([|error| Price::last_known(error)])]
+    #[circuit_breaker(policy = BREAKER)]
+    #[retry(
+        max_attempts = MAX_ATTEMPTS,
+        base_delay = "10ms",
+        total_timeout = "5s",
+        when = ApiError::is_transient,
+        retry_after = ApiError::retry_after,
+        on_retry = |retry| live.retry(&retry),
+    )]
+    #[timeout("60ms")]
+    pub(super) async fn guarded_price(
+        &self,
+        item: u64,
+        live: &Live,
+    ) -> Result<Price, Error<ApiError>> {
+        Ok(self.price(item).await?)
+    }
+
+    /// The operation itself.
     pub(super) async fn price(&self, item: u64) -> Result<Price, ApiError> {
         let response = self.http.get(format!("{}/{item}", self.url)).send().await?;
         match response.status() {

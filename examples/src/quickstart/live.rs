@@ -5,7 +5,7 @@ use super::{
     phases::{Phase, Plan},
     report::{PhaseReport, Report, median, time},
 };
-use seawall::{CircuitState, Error, Event, Finding, Retrying, breaker::Transition};
+use seawall::{CircuitState, Error, Event, Retrying, breaker::Transition};
 use std::{
     env, fmt,
     future::Future,
@@ -77,19 +77,15 @@ impl Live {
         Self { started: Instant::now(), coloured: false, page }
     }
 
-    pub(super) fn begins(&self, plan: &Plan, stack: &str, findings: &[Finding]) {
+    pub(super) fn begins(&self, plan: &Plan) {
         let Plan { pace, plain_timeout, .. } = plan;
         let mut page = self.page();
         page.say(format_args!(
             "A call every {pace:?} to a real server, with Seawall; beside it the same calls without, under a client timeout of {plain_timeout:?}."
         ));
-        page.say(format_args!("stack: {stack}"));
-        if findings.is_empty() {
-            page.say(format_args!("lint:  in order"));
-        }
-        for finding in findings {
-            page.say(format_args!("lint:  {finding}"));
-        }
+        page.say(format_args!(
+            "What guards a call stands above `guarded_price` in client.rs: fallback > circuit breaker > retry > timeout."
+        ));
     }
 
     pub(super) fn phase_begins(&self, phase: Phase, calls: u64) {
@@ -100,7 +96,7 @@ impl Live {
         page.say(format_args!("\n{name}: {} ({calls} calls)", phase.story()));
     }
 
-    /// For `RetryExecutor::on_retry`.
+    /// For `on_retry`.
     pub(super) fn retry(&self, retry: &Retrying<'_, ApiError>) {
         let (mut page, call) = (self.page(), this_call());
         if !page.phase.follows(call) {

@@ -2,6 +2,8 @@
 //!
 //! [`run`] plays it all; `client.rs` is the part to copy.
 
+#[cfg(all(test, feature = "testing"))]
+mod chaos_tests;
 mod client;
 mod live;
 mod phases;
@@ -13,9 +15,9 @@ pub use phases::{Phase, Plan};
 pub use report::{PhaseReport, Report, Side};
 pub use server::Seen;
 
-use client::{ApiError, BREAKER, Price, PriceApi, stack};
+use client::{BREAKER, PriceApi};
 use report::Ended;
-use seawall::{Event, Pipeline, Policy, Retrying, event};
+use seawall::{Event, event};
 use server::{Caller, Server};
 use std::{
     error::Error,
@@ -44,18 +46,14 @@ pub async fn run(plan: &Plan, live: Live) -> Result<Report, Box<dyn Error + Send
         let live = Arc::clone(&live);
         move |event: &Event<'_>| live.any_policy(event)
     });
-    let stack = Arc::new(stack({
-        let live = Arc::clone(&live);
-        move |retry: Retrying<'_, ApiError>| live.retry(&retry)
-    }));
 
     let mut server = Server::start()?;
     let url = |path| format!("http://{}/{path}", server.address());
-    // The stack has a timeout of its own; without it, the client's has to do.
+    // Guarded calls have a timeout of their own; without it, the client's has to do.
     let guarded = PriceApi::new(client().build()?, url("guarded"));
     let plain = PriceApi::new(client().timeout(plan.plain_timeout).build()?, url("plain"));
 
-    live.begins(plan, &stack.to_string(), &stack.lint());
+    live.begins(plan);
     let mut phases = Vec::new();
     let mut first = 0;
     for (phase, calls) in plan.calls {
@@ -66,7 +64,7 @@ pub async fn run(plan: &Plan, live: Live) -> Result<Report, Box<dyn Error + Send
 
         let (with, without) = tokio::join!(
             call_all(plan.pace, items.clone(), |item| {
-                call_guarded(Arc::clone(&stack), guarded.clone(), Arc::clone(&live), item)
+                call_guarded(guarded.clone(), Arc::clone(&live), item)
             }),
             call_all(plan.pace, items, |item| call_plain(plain.clone(), item)),
         );
@@ -93,15 +91,10 @@ fn client() -> reqwest::ClientBuilder {
     reqwest::Client::builder().no_proxy()
 }
 
-async fn call_guarded<P: Policy<Price, ApiError>>(
-    stack: Arc<Pipeline<P>>,
-    api: PriceApi,
-    live: Arc<Live>,
-    item: u64,
-) -> Ended {
+async fn call_guarded(api: PriceApi, live: Arc<Live>, item: u64) -> Ended {
     live::in_call(item, async {
         let started = Instant::now();
-        let price = stack.run(|| api.price(item)).await;
+        let price = api.guarded_price(item, &live).await;
         let elapsed = started.elapsed();
         live.call_ended(&price, elapsed);
         Ended { source: price.ok().map(|price| price.source), elapsed }

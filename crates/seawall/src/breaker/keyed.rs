@@ -39,10 +39,14 @@ use std::{
 /// assert_eq!(SHARDS.get(&4).name().unwrap(), "shards[4]");
 /// ```
 ///
-/// Keys are told apart by their text. To get a known key's breaker takes a shared lock and no
-/// allocation. When there are too many keys, the one unused for the longest time makes way, among
-/// those whose breaker is closed and counts no failures in a row, if there are any; its calls in
-/// flight keep their breaker.
+/// Keys are told apart by their text: `4` and `"4"` are the same one. To get a known key's breaker
+/// takes a shared lock and no allocation. When there are too many keys, the one unused for the longest
+/// time makes way, among those whose breaker is closed and counts no failures in a row, if there are
+/// any; whoever holds its breaker, such as a call in flight, keeps it, and the key gets a new one when
+/// it comes again.
+///
+/// A `Display` that fails gives the key that it wrote until then; one that panics, panics here. It
+/// runs outside the lock, and may use breakers in turn.
 #[derive(Debug)]
 pub struct CircuitBreakers<C = AnyError> {
     settings: CircuitBreakerBuilder<C>,
@@ -61,7 +65,15 @@ impl<C> CircuitBreakers<C> {
     /// Breakers with these settings, for 1024 keys at a time.
     ///
     /// # Panics
-    /// If a setting makes no sense; the message names it and its value.
+    /// If a setting makes no sense; the message names it and its value. That of a static is checked
+    /// when the program is compiled:
+    ///
+    /// ```compile_fail
+    /// use seawall::{CircuitBreaker, CircuitBreakers};
+    ///
+    /// static SHARDS: CircuitBreakers =
+    ///     CircuitBreakers::new(CircuitBreaker::builder().failure_threshold(0));
+    /// ```
     #[track_caller]
     #[must_use]
     pub const fn new(settings: CircuitBreakerBuilder<C>) -> Self {
@@ -97,12 +109,13 @@ impl<C: Copy> CircuitBreakers<C> {
     /// The breaker of `key`.
     pub fn get(&self, key: &(impl Display + ?Sized)) -> Arc<CircuitBreaker<C>> {
         // Taken out while it is in use: a `Display` may use breakers in turn.
-        let mut text = KEY.take();
+        // None is left where the thread is ending.
+        let mut text = KEY.try_with(Cell::take).unwrap_or_default();
         text.clear();
         // Writing to a string fails only if the key's `Display` does; what it wrote is its key.
         let _ = write!(text, "{key}");
         let breaker = self.find(&text).unwrap_or_else(|| self.make(&text));
-        KEY.set(text);
+        let _ = KEY.try_with(|key| key.set(text));
         breaker
     }
 
@@ -119,18 +132,17 @@ impl<C: Copy> CircuitBreakers<C> {
 
     #[cold]
     fn make(&self, key: &str) -> Arc<CircuitBreaker<C>> {
+        // Dropped after the lock: observers go with it, and they are the user's code.
+        let mut _evicted = None;
         let mut known = sync::write(&self.known);
         let known = known.get_or_insert_with(HashMap::new);
         if let Some(known) = known.get(key) {
             // Another thread was first.
             return Arc::clone(&known.breaker);
         }
-        while known.len() >= self.max_keys {
+        if known.len() >= self.max_keys {
             let least = known.iter().min_by_key(|(_, known)| known.worth()).map(|(key, _)| key);
-            match least.cloned() {
-                Some(least) => known.remove(&least),
-                None => break,
-            };
+            _evicted = least.cloned().and_then(|least| known.remove(&least));
         }
         let breaker = self.settings.build();
         let name = match breaker.name() {

@@ -314,12 +314,12 @@ impl<C> CircuitBreaker<C> {
 
     /// Whether the breaker rejects calls.
     pub fn mode(&self) -> Mode {
-        self.core.mode()
+        self.core.here(Core::mode)
     }
 
     /// Changes whether the breaker rejects calls, or only tells which ones it would reject.
     pub fn set_mode(&self, mode: Mode) {
-        self.core.set_mode(mode);
+        self.core.here(|core| core.set_mode(mode));
     }
 }
 

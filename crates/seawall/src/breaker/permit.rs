@@ -88,22 +88,39 @@ impl Core {
     /// Leave to go on, or when to come back: in ms, if that is known. The error is made by whoever
     /// returns it, since handing it up through several calls costs more than all of this.
     fn acquire(&self) -> Result<(Word, Kind), Option<u32>> {
+        let word = self.word();
+        // The common rejection, by the very decision that `step` would take: to go through all of it
+        // would double its cost.
+        if word.state() == CircuitState::Open {
+            if let Some(wait) = self.rules.open_for(word, Tick::now()) {
+                return self.reject(word, Some(wait));
+            }
+        }
         let Step { word, answer, .. } = self.step(Input::Acquire);
-        let Answer::Reject(wait) = answer else {
-            return Ok((word, if word.is_closed() { Kind::Call } else { Kind::Probe }));
-        };
+        match answer {
+            Answer::Reject(wait) => self.reject(word, wait),
+            _ => Ok((word, if word.is_closed() { Kind::Call } else { Kind::Probe })),
+        }
+    }
+
+    /// Counts a rejection and tells of it; none in a dry run. Inlined, since its result would come
+    /// through memory.
+    #[inline(always)]
+    fn reject(&self, word: Word, wait: Option<u64>) -> Result<(Word, Kind), Option<u32>> {
         // One step more: a coarse clock may lag that far behind the caller's.
         let ms = wait.map(|ms| u32::try_from(ms + Tick::step()).unwrap_or(u32::MAX));
-        let dry_run = self.mode() == Mode::DryRun;
         self.history.rejected();
         if self.history.rejections_are_heard() {
-            let retry_after = ms.map(|ms| Duration::from_millis(ms.into()));
-            self.history.tell(|name| Event::CircuitBreakerRejected { name, retry_after, dry_run });
+            self.tell_of_rejection(ms);
         }
-        if dry_run {
-            return Ok((word, Kind::Passed));
-        }
-        Err(ms)
+        if self.mode() == Mode::DryRun { Ok((word, Kind::Passed)) } else { Err(ms) }
+    }
+
+    #[cold]
+    fn tell_of_rejection(&self, ms: Option<u32>) {
+        let retry_after = ms.map(|ms| Duration::from_millis(ms.into()));
+        let dry_run = self.mode() == Mode::DryRun;
+        self.history.tell(|name| Event::CircuitBreakerRejected { name, retry_after, dry_run });
     }
 
     /// The error of a call that is not let through.
@@ -112,12 +129,14 @@ impl Core {
         CircuitBreakerOpenError::new(self.history.name().cloned(), retry_after)
     }
 
-    /// Whether a fast success of a call admitted at `seen` leaves all that can be seen as it is.
+    /// Whether a fast success of a call admitted at `seen` decides nothing: it leaves all that can be
+    /// seen as it is, or is taken in by the window without further ado.
     #[inline(always)]
-    fn is_unmoved_by_success(&self, seen: Word) -> bool {
+    fn passes_over_success(&self, seen: Word) -> bool {
         seen.is_clean()
             && self.word() == seen
-            && self.window.is_unmoved_by_success(seen.generation())
+            && (self.window.is_unmoved_by_success(seen.generation())
+                || self.window.takes_success(seen.generation()))
     }
 
     /// Takes the outcome of a call that was admitted at `seen`.
@@ -305,7 +324,7 @@ impl<'a> Permit<'a> {
     #[inline(always)]
     pub(crate) fn settle(&mut self, verdict: Verdict) {
         let fast = self.started.is_none() && verdict == Verdict::Success;
-        if !(fast && self.core().is_unmoved_by_success(self.seen)) {
+        if !(fast && self.core().passes_over_success(self.seen)) {
             self.settle_change(verdict);
         }
         self.settled = true;

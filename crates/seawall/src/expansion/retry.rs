@@ -190,17 +190,21 @@ impl<'a, T, E: 'static, R: Source<T, E>> RetryCall<'a, T, E, R> {
     where
         R: Waiting<T, E>,
     {
-        let (source, made) = (self.source, self.made());
-        async move { run::wait(source.sleeper(), delay, made).await }
+        let (source, made, mocked) = (self.source, self.made(), self.is_mocked());
+        async move { run::wait(source.sleeper(), delay, made, mocked).await }
     }
 
     /// Blocks before the next attempt.
     pub fn wait_blocking(&self, delay: Duration) {
-        self.source.extras().sleep_blocking(delay);
+        self.source.extras().sleep_blocking(delay, self.is_mocked());
     }
 
     fn made(&self) -> u64 {
         self.cold.as_ref().map_or(0, |call| call.made())
+    }
+
+    fn is_mocked(&self) -> bool {
+        self.cold.as_ref().is_some_and(|call| call.is_mocked())
     }
 }
 

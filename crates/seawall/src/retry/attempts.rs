@@ -1,10 +1,13 @@
 //! DECIDE: whether another attempt follows, and when.
 
-use super::{DefaultSleeper, Extras, RetryPolicy, Settings, Sleeper, backoff::Progress, run};
+use super::{
+    DefaultSleeper, Extras, RetryPolicy, Settings, SharedBudget, Sleeper, backoff::Progress, run,
+};
 use crate::{
     error::{Error, ExhaustedReason, RetryExhaustedError},
     event::{self, Event},
     random::Random,
+    scope::{self, RetryMock},
     setting::Name,
     time::Moment,
     verdict::{AnyError, Classify, Verdict},
@@ -110,13 +113,15 @@ pub struct Attempts<'a, C = AnyError, S = DefaultSleeper> {
     started: Option<Moment>,
     /// The call's age at the outcome seen last.
     age: Duration,
+    /// What a test has put in the place of retries where the call began. It ends under it.
+    mock: Option<RetryMock>,
 }
 
 impl<'a, C, S> Attempts<'a, C, S> {
     pub(crate) fn new(policy: &'a RetryPolicy<C>, extras: &'a Extras, sleeper: &'a S) -> Self {
         let started = policy.settings.total_timeout.map(|_| Moment::now());
         let decide = (&policy.settings, &policy.chosen.classify);
-        Self::since(decide, extras, sleeper, started)
+        Self::since(decide, extras, sleeper, started, scope::retry_mock())
     }
 
     pub(crate) fn since(
@@ -124,14 +129,24 @@ impl<'a, C, S> Attempts<'a, C, S> {
         extras: &'a Extras,
         sleeper: &'a S,
         started: Option<Moment>,
+        mock: Option<RetryMock>,
     ) -> Self {
         let state = State::new(settings, extras.random());
-        Self { settings, classify, extras, sleeper, state, started, age: Duration::ZERO }
+        Self { settings, classify, extras, sleeper, state, started, age: Duration::ZERO, mock }
     }
 
     /// Has this call make so many attempts, whatever the policy says.
     pub(crate) fn limit(&mut self, max_attempts: u32) {
         self.state.max_attempts = max_attempts;
+    }
+
+    pub(crate) fn mock(&self) -> Option<&RetryMock> {
+        self.mock.as_ref()
+    }
+
+    /// None for a mocked call: what a test makes fail is no load that others could be short of.
+    fn budget(&self) -> Option<&SharedBudget> {
+        self.extras.budget.as_ref().filter(|_| self.mock.is_none())
     }
 
     pub(crate) fn max_attempts(&self) -> u32 {
@@ -154,19 +169,23 @@ impl<'a, C, S> Attempts<'a, C, S> {
     pub fn next(&mut self, verdict: Verdict) -> Next {
         // With a total timeout the start is known; without one, age matters to no decision.
         self.age = self.started.get_or_insert_with(Moment::now).elapsed();
-        if let Some(budget) = &self.extras.budget {
+        if let Some(budget) = self.budget() {
             match verdict {
                 Verdict::Success => budget.record_success(self.state.made > 0),
                 Verdict::Transient { .. } => budget.record_failure(),
                 Verdict::Permanent | Verdict::Ignored => {}
             }
         }
-        match self.settings.decide(&mut self.state, verdict, self.age) {
-            Next::RetryAfter(_) if !self.extras.affords_retry() => {
-                Next::GiveUp(ExhaustedReason::Budget)
+        let next = self.settings.decide(&mut self.state, verdict, self.age);
+        if let Next::RetryAfter(delay) = next {
+            if self.budget().is_some_and(|budget| !budget.try_retry()) {
+                return Next::GiveUp(ExhaustedReason::Budget);
             }
-            next => next,
+            if let Some(mock) = &self.mock {
+                mock.delayed(delay);
+            }
         }
+        next
     }
 
     /// Takes note that an attempt succeeded, which a retry budget earns by. For loops that use
@@ -231,7 +250,7 @@ impl<'a, C, S> Attempts<'a, C, S> {
         match self.settle_call(Err(error)) {
             ControlFlow::Break(result) => result,
             ControlFlow::Continue(delay) => {
-                self.extras.sleep_blocking(delay);
+                self.extras.sleep_blocking(delay, self.mock.is_some());
                 Ok(())
             }
         }
@@ -261,7 +280,7 @@ impl<'a, C, S> Attempts<'a, C, S> {
         match self.settle_call(Err(error)) {
             ControlFlow::Break(result) => result,
             ControlFlow::Continue(delay) => {
-                run::wait(self.sleeper, delay, self.state.made).await;
+                run::wait(self.sleeper, delay, self.state.made, self.mock.is_some()).await;
                 Ok(())
             }
         }

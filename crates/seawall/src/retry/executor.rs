@@ -7,6 +7,7 @@ use crate::{
     event::{self, Observe},
     policy::inherent_ways_to_run,
     random::Random,
+    scope,
     setting::Name,
     time,
     verdict::AnyError,
@@ -95,10 +96,6 @@ impl Extras {
         }
     }
 
-    pub(crate) fn affords_retry(&self) -> bool {
-        self.budget.as_ref().is_none_or(|budget| budget.try_retry())
-    }
-
     pub(crate) fn text(&self, error: &dyn Any) -> Option<String> {
         let mut text = None;
         // The user's code, like an observer: a panic in it must not cost the call.
@@ -106,9 +103,11 @@ impl Extras {
         text
     }
 
-    pub(crate) fn sleep_blocking(&self, delay: Duration) {
+    /// Blocks for `delay`. A mocked call does not, whatever its sleeper: only a test's clock moves.
+    pub(crate) fn sleep_blocking(&self, delay: Duration, mocked: bool) {
         match &self.blocking_sleeper {
             _ if delay.is_zero() => {}
+            _ if mocked => _ = scope::sleep_blocking(delay),
             Some(sleep) => sleep(delay),
             None => time::sleep_blocking(delay),
         }

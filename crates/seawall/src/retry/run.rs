@@ -172,7 +172,6 @@ pub(crate) struct Call<'a, T, E, R: Source<T, E> + ?Sized> {
     source: &'a R,
     attempts: Attempts<'a, R::Classify>,
     earlier: VecDeque<Error<E>>,
-    mock: Option<RetryMock>,
 }
 
 /// What a driver does next.
@@ -184,11 +183,12 @@ pub(crate) enum Step<T, E> {
 impl<'a, T, E: 'static, R: Source<T, E> + ?Sized> Call<'a, T, E, R> {
     pub(crate) fn new(source: &'a R, started: Option<Moment>, mock: Option<RetryMock>) -> Self {
         let decide = (source.settings(), source.classify());
-        let mut attempts = Attempts::since(decide, source.extras(), &DefaultSleeper, started);
-        if let Some(max_attempts) = mock.as_ref().and_then(RetryMock::begin) {
+        let limit = mock.as_ref().and_then(RetryMock::begin);
+        let mut attempts = Attempts::since(decide, source.extras(), &DefaultSleeper, started, mock);
+        if let Some(max_attempts) = limit {
             attempts.limit(max_attempts);
         }
-        Self { source, attempts, earlier: VecDeque::new(), mock }
+        Self { source, attempts, earlier: VecDeque::new() }
     }
 
     pub(crate) fn made(&self) -> u64 {
@@ -197,7 +197,12 @@ impl<'a, T, E: 'static, R: Source<T, E> + ?Sized> Call<'a, T, E, R> {
 
     /// Asks the mock, if there is one, whether the attempt that would begin now is to fail.
     pub(crate) fn injected(&self) -> Option<Error<E>> {
-        self.mock.as_ref().and_then(RetryMock::attempt)
+        self.attempts.mock().and_then(RetryMock::attempt)
+    }
+
+    /// Whether a mock stands in for it, so that nobody waits.
+    pub(crate) fn is_mocked(&self) -> bool {
+        self.attempts.mock().is_some()
     }
 
     pub(crate) fn settle(&mut self, outcome: Result<T, Error<E>>, verdict: Verdict) -> Step<T, E> {
@@ -309,7 +314,9 @@ where
         };
         match call.settle(outcome, verdict) {
             Step::Return(outcome) => return outcome,
-            Step::Wait(delay) => wait(call.source.sleeper(), delay, call.made()).await,
+            Step::Wait(delay) => {
+                wait(call.source.sleeper(), delay, call.made(), call.is_mocked()).await;
+            }
         }
     }
 }
@@ -360,16 +367,22 @@ where
         });
         match call.settle(outcome, verdict) {
             Step::Return(outcome) => return outcome,
-            Step::Wait(delay) => call.source.extras().sleep_blocking(delay),
+            Step::Wait(delay) => call.source.extras().sleep_blocking(delay, call.is_mocked()),
         }
     }
 }
 
 /// A delay of zero is no wait: no timer, and after a few of them other tasks get a turn.
-pub(crate) async fn wait(sleeper: &impl Sleeper, delay: Duration, made: u64) {
-    if !delay.is_zero() {
-        sleeper.sleep(delay).await;
-    } else if made % 8 == 0 {
+/// Neither is that of a mocked call, whatever its sleeper: only a test's clock moves on by it.
+pub(crate) async fn wait(sleeper: &impl Sleeper, delay: Duration, made: u64, mocked: bool) {
+    if mocked {
+        if let Some(sleep) = scope::sleep(delay) {
+            sleep.await;
+        }
+    } else if !delay.is_zero() {
+        return sleeper.sleep(delay).await;
+    }
+    if made % 8 == 0 {
         crate::time::yield_now().await;
     }
 }

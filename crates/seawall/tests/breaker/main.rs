@@ -8,8 +8,8 @@ mod common;
 use common::{Calls, Down, HOUR, Log, MS, Outcome, S, fail, succeed, together, transitions};
 use proptest::prelude::*;
 use seawall::{
-    CircuitBreaker, CircuitState, Classify, Error, Event, Permit, Pipeline, Rejection,
-    SettingValue, Timeout, Verdict,
+    CircuitBreaker, CircuitBreakers, CircuitState, Classify, Error, Event, Permit, Pipeline,
+    Rejection, SettingValue, Timeout, Verdict,
     breaker::{CircuitBreakerBuilder, Counters, Mode, TransitionCause},
     testing::{Entered, ManualClock, Scope},
 };
@@ -38,6 +38,7 @@ mod defaults;
 mod dry_run;
 mod figures;
 mod half_open;
+mod keyed;
 mod recovery;
 mod rejections;
 mod sharing;

@@ -6,23 +6,28 @@
 mod common;
 
 use common::{
-    Alive, AliveGuard, Calls as Count, Down, Log, MS, Outcome, PATIENCE, S, fail, pending_once,
-    poll_once, succeed, together,
+    Alive, AliveGuard, Calls as Count, Down, HOUR, Log, MS, Meeting, Outcome, PATIENCE, S, fail,
+    pending_once, poll_once, quiet_panic, succeed, together, transitions, watched,
 };
 use seawall::{
-    CircuitBreaker, CircuitState, DynPolicy, Error, Event, FallbackChain, Jitter, Layer, Name,
-    Observe, Pipeline, Policy, Rejection, RetryExecutor, RetryPolicy, SettingValue, Timeout,
-    Verdict,
-    breaker::Mode,
+    CircuitBreaker, CircuitBreakers, CircuitState, DynPolicy, Error, Event, ExhaustedReason,
+    FallbackChain, Jitter, Layer, Name, Observe, Permit, Pipeline, Policy, Rejection, RetryBudget,
+    RetryExecutor, RetryPolicy, SettingValue, Timeout, Verdict,
+    breaker::{Mode, TransitionCause},
     retry::RetryPolicyBuilder,
-    testing::{Chaos, Entered, ManualClock, Recorder, Scope, chaos::Calls},
+    testing::{
+        Chaos, Entered, ManualClock, MockCircuitBreaker, MockRetryExecutor, Recorder, Scope,
+        chaos::Calls,
+    },
 };
 use std::{
     any::Any,
+    cell::RefCell,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
-    sync::Arc,
+    sync::{Arc, mpsc},
     task::Poll,
+    thread::{self, ThreadId},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -47,4 +52,9 @@ fn text_of(panic: &(dyn Any + Send)) -> String {
 
 mod chaos;
 mod inspection;
+mod mocks_breaker;
+#[cfg(feature = "macros")]
+mod mocks_in_macros;
+mod mocks_retry;
+mod mocks_side_by_side;
 mod recorder;

@@ -23,12 +23,10 @@ pub(crate) struct CountWindow {
 
 #[derive(Debug)]
 struct Ring {
-    /// generation 28 | quiet 1 | locked 1
+    /// generation 28 | full 1 | where the next one goes 20 | quiet 1 | locked 1
     head: AtomicU64,
-    // What follows is written by the holder of the lock only, and two to a word: the next locked
-    // instruction waits for every store before it.
-    /// outcomes in the ring 32 | where the next one goes 32
-    place: AtomicU64,
+    // What follows is written by the holder of the lock only, and only when it changes: the next
+    // locked instruction waits for every store before it.
     /// slow calls in the ring 32 | failures 32
     bad: AtomicU64,
     /// 32 outcomes a word: failed in the even bits, slow in the odd ones.
@@ -37,7 +35,22 @@ struct Ring {
 
 const LOCKED: u64 = 1;
 const QUIET: u64 = 2;
+const NEXT: u32 = 2;
+const NEXT_MAX: u64 = (1 << 20) - 1;
+const FULL: u64 = 1 << 22;
+const GENERATION: u32 = 23;
 const HALF: u64 = u32::MAX as u64;
+
+/// Where the next outcome goes, and whether the ring is full.
+const fn place(head: u64) -> (u64, bool) {
+    (head >> NEXT & NEXT_MAX, head & FULL != 0)
+}
+
+/// `head` with the place after `next`, and unlocked.
+const fn moved_on(head: u64, next: u64, calls: u64) -> u64 {
+    let following = if next + 1 == calls { 0 } else { next + 1 };
+    head & !(NEXT_MAX << NEXT | LOCKED) | following << NEXT
+}
 
 impl CountWindow {
     const_unless_loom! {
@@ -50,9 +63,32 @@ impl CountWindow {
     pub(crate) fn is_quiet(&self, generation: u64) -> bool {
         match self.ring.get() {
             // Relaxed: nothing is read that the word's owner has written.
-            Some(ring) => ring.head.load(Ordering::Relaxed) == generation << 2 | QUIET,
+            Some(ring) => {
+                let head = ring.head.load(Ordering::Relaxed) & !(NEXT_MAX << NEXT);
+                head == generation << GENERATION | FULL | QUIET
+            }
             None => false,
         }
+    }
+
+    /// Takes in a fast success where it takes the place of another: that decides nothing. False if
+    /// it is not so simple, or another thread is at it.
+    ///
+    /// A function of its own that calls nothing: every register saved is a store that the locked
+    /// instruction waits for.
+    #[inline(never)]
+    pub(crate) fn replaces_success(&self, generation: u64) -> bool {
+        let Some(ring) = self.ring.get() else { return false };
+        let head = ring.head.load(Ordering::Relaxed);
+        let is_full = head & !(NEXT_MAX << NEXT) == generation << GENERATION | FULL;
+        if !is_full || ring.swap_head(head, head | LOCKED).is_err() {
+            return false;
+        }
+        let (next, _) = place(head);
+        let simple = ring.at(next) == 0;
+        let calls = u64::from(self.calls);
+        ring.unlock(if simple { moved_on(head, next, calls) } else { head });
+        simple
     }
 
     pub(crate) fn record(
@@ -67,7 +103,8 @@ impl CountWindow {
     }
 
     pub(crate) fn reading(&self, generation: u64) -> Reading {
-        self.ring.get().map(|ring| ring.reading(generation)).unwrap_or_default()
+        let calls = self.calls.into();
+        self.ring.get().map(|ring| ring.reading(generation, calls)).unwrap_or_default()
     }
 }
 
@@ -76,13 +113,19 @@ impl Ring {
         let words = calls.div_ceil(32);
         Self {
             head: AtomicU64::new(0),
-            place: AtomicU64::new(0),
             bad: AtomicU64::new(0),
             outcomes: (0..words).map(|_| AtomicU64::new(0)).collect(),
         }
     }
 
-    /// What the ring holds with this outcome; none if it is of an older generation than the ring.
+    /// The outcome in this place. Zero is a fast success.
+    fn at(&self, next: u64) -> u64 {
+        let word = self.outcomes.get(usize::try_from(next / 32).unwrap_or_default());
+        word.map_or(0, |word| get(word) >> (next % 32 * 2) & 3)
+    }
+
+    /// What the ring holds with this outcome; none if that decides nothing: the outcome is of an
+    /// older generation than the ring, or one fast success took the place of another.
     fn record(
         &self,
         generation: u64,
@@ -91,34 +134,39 @@ impl Ring {
         current: impl Fn() -> bool,
     ) -> Option<Reading> {
         let head = self.lock(generation, current)?;
-        let fresh = head >> 2 != generation;
-        let (place, mut bad) = if fresh { (0, 0) } else { (get(&self.place), get(&self.bad)) };
-        let (mut filled, next) = (place >> 32, place & HALF);
+        let fresh = head >> GENERATION != generation;
+        let (next, full) = if fresh { (0, false) } else { place(head) };
         let word = &self.outcomes[usize::try_from(next / 32).unwrap_or_default()];
         let (bits, at) = (get(word), next % 32 * 2);
-        if filled == calls {
-            let evicted = bits >> at & 3;
-            bad -= (evicted >> 1) << 32 | evicted & 1;
-        } else {
-            filled += 1;
-        }
+        let evicted = if full { bits >> at & 3 } else { 0 };
         let (failed, slow) = (u64::from(outcome.is_failure()), u64::from(outcome.is_slow()));
-        bad += slow << 32 | failed;
-        set(word, bits, bits & !(3 << at) | (failed | slow << 1) << at);
+        let recorded = failed | slow << 1;
+        let following = if next + 1 == calls { 0 } else { next + 1 };
+        if full && evicted | recorded == 0 {
+            self.unlock(moved_on(head, next, calls));
+            return None;
+        }
+        let full = full || following == 0;
+        let bad = if fresh { 0 } else { get(&self.bad) };
+        let bad = bad - ((evicted >> 1) << 32 | evicted & 1) + (slow << 32 | failed);
+        set(word, bits, bits & !(3 << at) | recorded << at);
         set(&self.bad, get(&self.bad), bad);
-        let next = if next + 1 == calls { 0 } else { next + 1 };
-        self.place.store(filled << 32 | next, Ordering::Relaxed);
-        let quiet = if filled == calls && bad == 0 { QUIET } else { 0 };
-        self.unlock(generation << 2 | quiet);
+        let flags = if full { FULL } else { 0 } | if full && bad == 0 { QUIET } else { 0 };
+        self.unlock(generation << GENERATION | flags | following << NEXT);
+        let filled = if full { calls } else { following };
         Some(Reading { calls: filled, failures: bad & HALF, slow: bad >> 32 })
     }
 
-    fn reading(&self, generation: u64) -> Reading {
+    fn reading(&self, generation: u64, calls: u64) -> Reading {
         let Some(head) = self.lock(generation, || false) else { return Reading::default() };
-        let (place, bad) = (get(&self.place), get(&self.bad));
-        let reading = Reading { calls: place >> 32, failures: bad & HALF, slow: bad >> 32 };
+        let bad = get(&self.bad);
         self.unlock(head);
-        if head >> 2 == generation { reading } else { Reading::default() }
+        let (next, full) = place(head);
+        let filled = if full { calls } else { next };
+        match head >> GENERATION == generation {
+            true => Reading { calls: filled, failures: bad & HALF, slow: bad >> 32 },
+            false => Reading::default(),
+        }
     }
 
     /// Takes the lock; gives what the head was, or none if the ring is newer than `generation`.
@@ -126,7 +174,7 @@ impl Ring {
         let mut spins = 0;
         loop {
             let head = self.head.load(Ordering::Relaxed);
-            if is_newer(head >> 2, generation) && !current() {
+            if is_newer(head >> GENERATION, generation) && !current() {
                 return None;
             }
             // Acquire: pairs with the Release in `unlock`, so that the last holder's writes are
@@ -211,6 +259,48 @@ mod loom_tests {
             }
             other.join().expect("no panic");
             assert_eq!(window.reading(1), Reading { calls: 2, failures: 1, slow: 0 });
+        });
+    }
+
+    fn succeed(window: &CountWindow, generation: u64) {
+        if !window.is_quiet(generation) && !window.replaces_success(generation) {
+            window.record(generation, Outcome::Success, || false);
+        }
+    }
+
+    /// The short way in for a success beside a failure: both are in the window, once.
+    #[test]
+    fn no_schedule_lets_a_success_on_the_short_way_lose_or_double_an_outcome() {
+        loom::model(|| {
+            let window = window(3, &[Outcome::Success, Outcome::Failure, Outcome::Success]);
+            let other = {
+                let window = Arc::clone(&window);
+                thread::spawn(move || {
+                    let _ = window.record(1, Outcome::Failure, || false);
+                })
+            };
+            succeed(&window, 1);
+            other.join().expect("no panic");
+            assert_eq!(window.reading(1), Reading { calls: 3, failures: 1, slow: 0 });
+            succeed(&window, 1);
+            assert_eq!(window.reading(1), Reading { calls: 3, failures: 1, slow: 0 });
+        });
+    }
+
+    /// Law 3 on the short way: a success of an older generation never enters a newer one.
+    #[test]
+    fn no_schedule_lets_an_old_success_take_a_place_in_a_new_generation() {
+        loom::model(|| {
+            let window = window(2, &[Outcome::Failure, Outcome::Success]);
+            let stale = {
+                let window = Arc::clone(&window);
+                thread::spawn(move || {
+                    let _ = window.replaces_success(1);
+                })
+            };
+            window.record(2, Outcome::Success, || false);
+            stale.join().expect("no panic");
+            assert_eq!(window.reading(2), Reading { calls: 1, failures: 0, slow: 0 });
         });
     }
 

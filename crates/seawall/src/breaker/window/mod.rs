@@ -107,6 +107,15 @@ impl Window {
         }
     }
 
+    /// Takes in one more fast success of `generation` if that decides nothing; false if it may.
+    #[inline]
+    pub(crate) fn takes_success(&self, generation: u64) -> bool {
+        match self {
+            Self::Count(window) => window.replaces_success(generation),
+            Self::Nothing | Self::Time(_) => false,
+        }
+    }
+
     /// Takes an outcome of `generation` in; gives the cause if it reaches a rate.
     ///
     /// `current` tells whether that is the word's generation still: a window that seems to be of a

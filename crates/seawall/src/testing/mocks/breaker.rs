@@ -33,7 +33,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 ///
 /// It is a breaker itself, with the default settings or those of [`with`](Self::with): what is forced
 /// moves on as it would, by outcomes and by time. What an outcome means is up to the breaker that it
-/// stands in for; observers of that one hear nothing.
+/// stands in for.
+///
+/// - *One for all.* Every breaker here has its state and is counted by it: a call that passes two
+///   breakers passes the mock twice, and takes two probes.
+/// - *The real ones* keep state, figures, mode and observers as they were. Calls on them by hand act
+///   on the mock: `state`, `counters`, `isolate`, `reset`, `mode`, `set_mode` and their like. What
+///   they are stays theirs: name, settings, the error of a rejection, and `observe`, which adds an
+///   observer that hears nothing before the mock is gone.
+/// - *Its events* are heard by a [`Recorder`](crate::testing::Recorder), under the name given in
+///   `with`.
+/// - *Time* is that of a [`ManualClock`](crate::testing::ManualClock), entered before or after the
+///   mock, else tokio's, which may be paused.
+/// - *One in another:* the mock made last is the one that is used.
+/// - *The end.* A permit, and so a call, belongs to the mock under which it was acquired, and is
+///   settled there even if that was dropped meanwhile; futures that are
+///   [attached](Self::attach) keep it until they end.
 #[derive(Debug)]
 #[must_use = "the mock ends when it is dropped"]
 pub struct MockCircuitBreaker {
@@ -102,7 +117,7 @@ impl MockCircuitBreaker {
         self.counters().rejected
     }
 
-    /// Every change of state so far, forced ones included.
+    /// Every change of state so far, forced ones included, also those from a state to itself.
     pub fn transitions(&self) -> Vec<Transition> {
         self.transitions.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -111,6 +126,12 @@ impl MockCircuitBreaker {
     /// `tokio::spawn(mock.attach(future))`.
     pub fn attach<F: Future>(&self, future: F) -> Attached<F> {
         self.scope.attach(future)
+    }
+
+    /// Puts the mock in place for another thread or blocking task, which calls this.
+    #[must_use = "the mock is in place until the guard is dropped"]
+    pub fn enter(&self) -> Entered {
+        self.scope.enter()
     }
 }
 

@@ -1,9 +1,7 @@
 //! A mock for retries.
 
 use crate::{
-    erased::BoxFuture,
     error::{Error, Rejection},
-    event::Event,
     random::Random,
     scope::{Attached, Entered, Scope, World},
     setting::Refusal,
@@ -11,7 +9,7 @@ use crate::{
 use std::{
     any::Any,
     collections::VecDeque,
-    fmt, future,
+    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -36,12 +34,23 @@ use std::{
 ///
 /// An attempt that is to fail does not call the operation. It fails with a value where one was given
 /// for the operation's error type ([`fail_with`](Self::fail_with)), else with
-/// [`Rejection::Injected`], which is retried like any transient error. Every other setting is the
-/// policy's own. Loops of one's own over `policy.attempts()` call their operation themselves: the
-/// mock spares them the waiting, and nothing else.
+/// [`Rejection::Injected`], which is retried like any transient error. Where that is the last one, a
+/// function that returns [`Error<E>`](Error) gives it back, and a macro's function with an error type
+/// of its own panics, since it has nothing to give. Loops of one's own over `policy.attempts()` call
+/// their operation themselves: the mock spares them the waiting and their budget, and nothing else.
 ///
-/// Delays are not waited for, and no clock moves: what depends on time has a
-/// [`ManualClock`](crate::testing::ManualClock), entered after the mock.
+/// - *Waiting.* There is none, whatever sleeper an executor has. Delays are listed in
+///   [`delays`](Self::delays), and a [`ManualClock`](crate::testing::ManualClock), entered before or
+///   after the mock, moves on by them. Limits of a [`Timeout`](crate::Timeout) and delays of
+///   [`Chaos`](crate::testing::Chaos) are no retries, and left as they are.
+/// - *Budgets* are left alone: mocked calls spend nothing, earn nothing, and are refused nothing.
+/// - *Policies around a retry* see what the mocked call ended in, as they would see a real one. A
+///   breaker there counts it, unless a [`MockCircuitBreaker`](crate::testing::MockCircuitBreaker)
+///   stands in.
+/// - *All else* is the policy's own: backoff, total timeout, predicates, listeners, observers.
+/// - *One in another:* the mock made last is the one that is used, and hears of it.
+/// - *The end.* A call belongs to the mock under which it began, and ends under it even if that was
+///   dropped meanwhile; so do futures that are [attached](Self::attach).
 #[derive(Debug)]
 #[must_use = "the mock ends when it is dropped"]
 pub struct MockRetryExecutor {
@@ -72,42 +81,39 @@ impl MockRetryExecutor {
         self
     }
 
-    /// Has the next `failures` attempts fail, in whichever calls they are made.
+    /// Has the next `failures` attempts fail, in whichever calls they are made; in place of what is
+    /// left of a number set before.
     pub fn configure_failures(&self, failures: u64) {
         self.mock.plan().failures = failures;
     }
 
-    /// The value that failing attempts of operations with the error type `E` end in.
+    /// The value that failing attempts of operations with the error type `E` end in, in place of one
+    /// given before. It makes none fail: what does so, says which ones.
+    ///
+    /// `E` is the operation's own error type, or [`Error<E>`](Error), to fail as a policy in the
+    /// operation would.
     pub fn fail_with<E: 'static>(&self, error: impl Fn() -> E + Send + Sync + 'static) {
-        self.mock.plan().values.insert(
-            0,
-            Box::new(move |slot| {
-                if let Some(slot) = slot.downcast_mut::<Option<E>>() {
-                    *slot = Some(error());
-                }
-            }),
-        );
+        let make: Make<E> = Arc::new(error);
+        self.mock.plan().values.push(Box::new(make));
     }
 
-    /// Has the next attempts fail with these values, one after the other. Attempts of operations
-    /// with another error type are left out.
+    /// Has the next attempts fail with these values, one after the other, before anything else that
+    /// is to fail. Attempts of operations with another error type are left out.
     pub fn fail_with_each<E: Send + 'static>(&self, errors: impl IntoIterator<Item = E>) {
         for error in errors {
-            let mut error = Some(error);
-            self.mock.plan().queued.push_back(Box::new(move |slot| {
-                if let Some(slot) = slot.downcast_mut::<Option<E>>() {
-                    *slot = error.take();
-                }
-            }));
+            self.mock.plan().queued.push_back(Box::new(error));
         }
     }
 
-    /// Has the next attempts fail where `failing` is true, one after the other.
+    /// Has the next attempts fail where `failing` is true, one after the other. What is given by
+    /// number or rate comes after that.
     pub fn fail_in_sequence(&self, failing: impl IntoIterator<Item = bool>) {
+        let failing: Vec<bool> = failing.into_iter().collect();
         self.mock.plan().sequence.extend(failing);
     }
 
     /// Has attempts fail at random, with the probability `rate`, the same ones for the same seed.
+    /// A number of failures comes before that.
     ///
     /// # Panics
     /// If the rate is not within 0..=1.
@@ -134,7 +140,7 @@ impl MockRetryExecutor {
         self.mock.plan().failed
     }
 
-    /// The delays that were asked for, in order. None of them was waited for.
+    /// The delays before the retries of its calls, in order. None of them was waited for.
     pub fn delays(&self) -> Vec<Duration> {
         self.mock.plan().delays.clone()
     }
@@ -144,25 +150,30 @@ impl MockRetryExecutor {
     pub fn attach<F: Future>(&self, future: F) -> Attached<F> {
         self.scope.attach(future)
     }
+
+    /// Puts the mock in place for another thread or blocking task, which calls this.
+    #[must_use = "the mock is in place until the guard is dropped"]
+    pub fn enter(&self) -> Entered {
+        self.scope.enter()
+    }
 }
 
 /// What the drivers ask.
 #[derive(Clone, Default)]
 pub struct RetryMock(Arc<Mutex<Plan>>);
 
-/// Fills an `Option<E>` if it knows a value for `E`.
-type Fill = Box<dyn Fn(&mut dyn Any) + Send + Sync>;
-type FillOnce = Box<dyn FnMut(&mut dyn Any) + Send>;
+type Make<E> = Arc<dyn Fn() -> E + Send + Sync>;
 
 #[derive(Default)]
 struct Plan {
     max_attempts: Option<u32>,
     failures: u64,
     sequence: VecDeque<bool>,
-    queued: VecDeque<FillOnce>,
+    /// Errors, each as `E` or `Error<E>`.
+    queued: VecDeque<Box<dyn Any + Send>>,
     rate: Option<(f64, Random)>,
-    /// The latest first.
-    values: Vec<Fill>,
+    /// What makes errors, each as `Make<E>` or `Make<Error<E>>`, the latest last.
+    values: Vec<Box<dyn Any + Send>>,
     calls: u64,
     attempts: u64,
     failed: u64,
@@ -185,28 +196,43 @@ impl RetryMock {
     pub(crate) fn attempt<E: 'static>(&self) -> Option<Error<E>> {
         let mut plan = self.plan();
         plan.attempts += 1;
-        let mut value = None::<E>;
-        if let Some(front) = plan.queued.front_mut() {
-            front(&mut value);
-            if value.is_some() {
-                plan.queued.pop_front();
-            }
-        }
-        if value.is_none() && !plan.is_to_fail() {
+        let queued = plan.next_queued();
+        if queued.is_none() && !plan.is_to_fail() {
             return None;
         }
         plan.failed += 1;
-        for fill in &plan.values {
-            if value.is_some() {
-                break;
-            }
-            fill(&mut value);
-        }
-        Some(value.map_or(Error::Rejected(Rejection::Injected), Error::Operation))
+        let make = plan.make();
+        // The user's code runs outside the lock: it may look at the mock.
+        drop(plan);
+        queued.or_else(|| make.map(|make| make())).or(Some(Error::Rejected(Rejection::Injected)))
+    }
+
+    /// A retry follows after `delay`.
+    pub(crate) fn delayed(&self, delay: Duration) {
+        self.plan().delays.push(delay);
     }
 }
 
 impl Plan {
+    fn next_queued<E: 'static>(&mut self) -> Option<Error<E>> {
+        let fits = |error: &Box<dyn Any + Send>| error.is::<E>() || error.is::<Error<E>>();
+        let error = self.queued.remove(self.queued.iter().position(fits)?)?;
+        match error.downcast::<E>() {
+            Ok(error) => Some(Error::Operation(*error)),
+            Err(error) => error.downcast::<Error<E>>().ok().map(|error| *error),
+        }
+    }
+
+    fn make<E: 'static>(&self) -> Option<Box<dyn Fn() -> Error<E>>> {
+        self.values.iter().rev().find_map(|value| {
+            if let Some(make) = value.downcast_ref::<Make<E>>().cloned() {
+                return Some(Box::new(move || Error::Operation(make())) as Box<_>);
+            }
+            let make = value.downcast_ref::<Make<Error<E>>>()?.clone();
+            Some(Box::new(move || make()) as Box<_>)
+        })
+    }
+
     fn is_to_fail(&mut self) -> bool {
         if let Some(failing) = self.sequence.pop_front() {
             return failing;
@@ -230,29 +256,9 @@ impl fmt::Debug for RetryMock {
     }
 }
 
-/// The world in which nobody waits.
 struct Stage(RetryMock);
 
 impl World for Stage {
-    fn sleep(&self, _: Duration) -> Option<BoxFuture<'static, ()>> {
-        Some(Box::pin(future::ready(())))
-    }
-
-    // Limits are not delays: they are the outer world's.
-    fn timer(&self, _: Duration) -> Option<BoxFuture<'static, ()>> {
-        None
-    }
-
-    fn sleep_blocking(&self, _: Duration) -> bool {
-        true
-    }
-
-    fn observe(&self, event: &Event<'_>) {
-        if let Event::RetryScheduled { delay, .. } = event {
-            self.0.plan().delays.push(*delay);
-        }
-    }
-
     fn retry_mock(&self) -> Option<RetryMock> {
         Some(self.0.clone())
     }
