@@ -423,7 +423,10 @@ impl Context<'_> {
                 false => hidden_at!(entry.span()=> __failed.try_entry_blocking(#answer)),
             };
             hidden! {
-                if let ::core::option::Option::Some(__value) = #tried {
+                // A path in place of a closure would be called with nothing.
+                #[allow(clippy::redundant_closure)]
+                let __tried = #tried;
+                if let ::core::option::Option::Some(__value) = __tried {
                     __failed.used(&__primary);
                     break '__answered ::core::result::Result::Ok(__value);
                 }
