@@ -1,10 +1,8 @@
 //! Rich or plain: what a function's error type can say.
 
-use crate::{
-    error::{CircuitBreakerOpenError, Error, Rejection},
-    retry::Retrying,
-};
-use std::{error, marker::PhantomData, ops::Deref};
+use super::hooks::Of;
+use crate::error::{CircuitBreakerOpenError, Error, Rejection};
+use std::{error, io, marker::PhantomData, ops::Deref};
 
 /// What a protected function returns.
 #[diagnostic::on_unimplemented(
@@ -80,14 +78,9 @@ impl<E: 'static> Kind<Error<E>> {
         error
     }
 
-    /// A predicate on the operation's error, whose type is told to closures so.
-    pub fn hook<P: Fn(&E) -> R, R>(&self, hook: P) -> P {
-        hook
-    }
-
-    /// A listener, likewise.
-    pub fn listener<L: Fn(Retrying<'_, E>)>(&self, listener: L) -> L {
-        listener
+    /// What hooks see: the operation's error.
+    pub fn errors(&self) -> Of<E> {
+        Of::new()
     }
 
     /// A rejection is told by its own variant here.
@@ -112,10 +105,8 @@ pub trait Plain<E: 'static> {
         E: FromRejection;
     /// The error as the function would return it.
     fn seen<'e>(&self, error: &'e Error<E>) -> &'e E;
-    /// A predicate on the error, whose type is told to closures so.
-    fn hook<P: Fn(&E) -> R, R>(&self, hook: P) -> P;
-    /// A listener, likewise.
-    fn listener<L: Fn(Retrying<'_, E>)>(&self, listener: L) -> L;
+    /// What hooks see.
+    fn errors(&self) -> Of<E>;
     /// Finds a breaker's rejection inside the error.
     fn finder(&self) -> fn(&E) -> Option<CircuitBreakerOpenError>;
 }
@@ -165,12 +156,8 @@ impl<E: 'static> Plain<E> for Kind<E> {
         error.operation().expect("a plain error is lifted as the operation's")
     }
 
-    fn hook<P: Fn(&E) -> R, R>(&self, hook: P) -> P {
-        hook
-    }
-
-    fn listener<L: Fn(Retrying<'_, E>)>(&self, listener: L) -> L {
-        listener
+    fn errors(&self) -> Of<E> {
+        Of::new()
     }
 
     fn finder(&self) -> fn(&E) -> Option<CircuitBreakerOpenError> {
@@ -307,7 +294,9 @@ fn open_in_chain(error: &(dyn error::Error + 'static)) -> Option<CircuitBreakerO
         if let Some(Rejection::CircuitBreakerOpen(open)) = error.downcast_ref() {
             return Some(open.clone());
         }
-        next = error.source();
+        // Its `source` is that of the error it holds, and so passes over that one.
+        let held = error.downcast_ref().and_then(io::Error::get_ref);
+        next = held.map(|held| held as &(dyn error::Error + 'static)).or_else(|| error.source());
     }
     None
 }

@@ -1,8 +1,23 @@
 //! The attribute macros.
 #![cfg(all(feature = "macros", feature = "testing", feature = "tokio"))]
+#![deny(warnings)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 #[path = "../common/mod.rs"]
 mod common;
 
+use common::{Calls, Down, Outcome};
+use seawall::Error;
+
+type Rich<T> = Result<T, Error<Down>>;
+
+mod attributes;
+mod bodies;
+mod entries;
 mod errors;
+mod forms;
+mod futures;
+mod generic;
+mod hygiene;
+mod instrument;
+mod order;
