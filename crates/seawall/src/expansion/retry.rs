@@ -183,7 +183,8 @@ impl<'a, T, E: 'static, R: Source<T, E>> RetryCall<'a, T, E, R> {
         R: Waiting<T, E>,
     {
         let (source, made) = (self.source, self.made());
-        async move { run::wait(source.sleeper(), delay, made).await }
+        // Boxed: the future of every call would be as large as a timer, for the few that wait.
+        Box::pin(async move { run::wait(source.sleeper(), delay, made).await })
     }
 
     /// Blocks before the next attempt.

@@ -13,6 +13,8 @@ type Rich<T> = Result<T, Error<Down>>;
 
 mod attributes;
 mod bodies;
+mod breakers;
+mod calls;
 mod entries;
 mod errors;
 mod forms;
@@ -20,4 +22,6 @@ mod futures;
 mod generic;
 mod hygiene;
 mod instrument;
+mod options;
 mod order;
+mod send;
