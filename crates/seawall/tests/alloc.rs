@@ -198,6 +198,7 @@ fn a_stack_of_four_allocates_nothing() {
 #[cfg(feature = "testing")]
 /// Functions with attributes, in the place of policies.
 #[cfg(feature = "macros")]
+#[allow(clippy::cast_possible_truncation, reason = "short texts have short lengths")]
 mod protected {
     use super::*;
     use seawall::{Error, circuit_breaker, fallback, retry, timeout};

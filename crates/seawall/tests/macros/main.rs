@@ -2,6 +2,7 @@
 #![cfg(all(feature = "macros", feature = "testing", feature = "tokio"))]
 #![deny(warnings)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::cast_possible_truncation, reason = "short texts have short lengths")]
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -242,10 +242,10 @@ async fn budget() {
 
 const CONST: RetryPolicy =
     RetryPolicy::builder().max_attempts(5).base_delay(Duration::ZERO).build();
-static STATIC: RetryPolicy<When<fn(&Down) -> bool>> = RetryPolicy::builder()
-    .base_delay(Duration::ZERO)
-    .when(Down::is_even as fn(&Down) -> bool)
-    .build();
+type OnDown = fn(&Down) -> bool;
+
+static STATIC: RetryPolicy<When<OnDown>> =
+    RetryPolicy::builder().base_delay(Duration::ZERO).when(Down::is_even as OnDown).build();
 static EXECUTOR: LazyLock<RetryExecutor> =
     LazyLock::new(|| RetryExecutor::new(CONST).name("executor").budget(RetryBudget::new(0.1, 2)));
 
