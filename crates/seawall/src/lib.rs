@@ -35,7 +35,7 @@ pub mod retry;
 #[cfg(feature = "tokio")]
 pub mod timeout;
 
-#[cfg(all(feature = "testing", feature = "tokio", feature = "tracing"))]
+#[cfg(all(feature = "macros", feature = "testing", feature = "tokio", feature = "tracing"))]
 pub mod guide;
 
 pub use breaker::{CircuitBreaker, CircuitBreakers, CircuitState, Permit};
