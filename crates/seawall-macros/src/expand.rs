@@ -120,7 +120,6 @@ impl Context<'_> {
         let returns = self.shape.annotated_type();
         let attempt = self.shape.attempt(self.krate, &self.clones);
         hidden! {
-            #[allow(clippy::redundant_closure_call)]
             let __outcome: #returns = #attempt;
             __kind.lift(__outcome)
         }

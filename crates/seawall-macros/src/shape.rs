@@ -125,7 +125,7 @@ impl Shape {
         let (returns, body) = (self.annotated_type(), &self.body);
         match self.is_async() {
             false => quote! {
-                (|| -> #returns { #first #body })()
+                #krate::once(|| -> #returns { #first #body })
             },
             true => {
                 // Never taken: it types the block by the signature, so that errors point at the body.

@@ -30,6 +30,12 @@ pub fn never<R>() -> R {
     unreachable!("stands behind `if false`")
 }
 
+/// Runs `body`, which may give away what it has borrowed: a closure called on the spot may not.
+#[inline(always)]
+pub fn once<R>(body: impl FnOnce() -> R) -> R {
+    body()
+}
+
 /// The error type of a function.
 ///
 /// The methods for `Kind<Error<E>>`, the rich kind, are inherent and so win over those of the trait

@@ -29,7 +29,7 @@ pub use fallback::{Entry, Failed, Later, Now, cover, cover_blocking, see};
 pub use hooks::{expected_exception, ignore, on_value, retry_after, when};
 pub use kind::{
     AsDynError, Find, FromOpen, FromRejection, Kind, Plain, Returns, ViaDeref, ViaError, ViaNone,
-    never,
+    never, once,
 };
 pub use retry::{InlineRetry, RetryCall};
 #[cfg(feature = "macros")]
