@@ -128,7 +128,6 @@ impl Context<'_> {
         let returns = self.shape.annotated_type();
         let attempt = self.shape.attempt(self.krate, &self.clones);
         hidden! {
-            #[allow(clippy::redundant_closure_call)]
             let __outcome: #returns = #attempt;
             __kind.lift(__outcome)
         }
@@ -345,9 +344,10 @@ impl Context<'_> {
         };
         let hooked = self.with_hooks(
             &[("expected_exception", "predicate"), ("ignore", "predicate")],
-            hidden!(#breaker __kind.lower_open(#guarded)),
+            hidden!(#breaker __kind.lower_open(#guarded, __says)),
         );
-        Ok(hidden!(#kind #hooked))
+        let says = self.at_return_type("says_open");
+        Ok(hidden!(#kind #says #hooked))
     }
 
     /// Statements that end in `let __breaker = ..`.
@@ -471,10 +471,19 @@ impl Context<'_> {
             return Err(Error::new(Span::call_site(), "a timeout needs a limit"));
         };
         let limit = duration(krate, "limit", limit)?;
+        let says = self.at_return_type("says_rejected");
         Ok(hidden! {
             #kind
-            __kind.lower_rejection(#krate::limited(#limit, #future).await)
+            #says
+            __kind.lower_rejection(#krate::limited(#limit, #future).await, __says)
         })
+    }
+
+    /// `let __says = ..`, as if it stood at the return type: there the compiler says what is missing.
+    fn at_return_type(&self, method: &str) -> TokenStream {
+        let at = self.shape.return_span().resolved_at(Span::mixed_site());
+        let method = Ident::new(method, at);
+        quote_spanned!(at=> let __says = __kind.#method();)
     }
 }
 

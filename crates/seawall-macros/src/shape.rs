@@ -96,6 +96,11 @@ impl Shape {
         !matches!(self.form, Form::Blocking | Form::Inside { is_async: false, .. })
     }
 
+    /// Where the output is named.
+    pub(crate) fn return_span(&self) -> Span {
+        self.span
+    }
+
     /// The output, for a `let`: what `impl Trait` stands for is inferred.
     pub(crate) fn annotated_type(&self) -> Type {
         without_impl(&self.output, &parse_quote!(_))
@@ -125,7 +130,7 @@ impl Shape {
         let started = self.started(krate, first);
         match self.is_async() {
             true => quote!(#started.await),
-            false => quote!((#started)()),
+            false => quote!(#krate::once(#started)),
         }
     }
 

@@ -28,6 +28,12 @@ pub fn never<R>() -> R {
     unreachable!("stands behind `if false`")
 }
 
+/// Runs `body`, which may give away what it has borrowed: a closure called on the spot may not.
+#[inline(always)]
+pub fn once<R>(body: impl FnOnce() -> R) -> R {
+    body()
+}
+
 /// The error type of a function.
 ///
 /// The methods for `Kind<Error<E>>`, the rich kind, are inherent and so win over those of the trait
@@ -63,14 +69,32 @@ impl<E: 'static> Kind<Error<E>> {
 
     /// What a breaker made of it.
     #[inline(always)]
-    pub fn lower_open<T>(&self, outcome: Result<T, Error<E>>) -> Result<T, Error<E>> {
+    pub fn lower_open<T>(
+        &self,
+        outcome: Result<T, Error<E>>,
+        _: fn(CircuitBreakerOpenError) -> Error<E>,
+    ) -> Result<T, Error<E>> {
         outcome
     }
 
     /// What a timeout made of it.
     #[inline(always)]
-    pub fn lower_rejection<T>(&self, outcome: Result<T, Error<E>>) -> Result<T, Error<E>> {
+    pub fn lower_rejection<T>(
+        &self,
+        outcome: Result<T, Error<E>>,
+        _: fn(Rejection) -> Error<E>,
+    ) -> Result<T, Error<E>> {
         outcome
+    }
+
+    /// How it says that a breaker is open.
+    pub fn says_open(&self) -> fn(CircuitBreakerOpenError) -> Error<E> {
+        |open| Error::Rejected(open.into())
+    }
+
+    /// How it says that a call was ended.
+    pub fn says_rejected(&self) -> fn(Rejection) -> Error<E> {
+        Error::Rejected
     }
 
     /// The error as the function would return it.
@@ -96,11 +120,24 @@ pub trait Plain<E: 'static> {
     /// What a retry or a fallback made of it, as the function returns it.
     fn lower<T>(&self, outcome: Result<T, Error<E>>) -> Result<T, E>;
     /// What a breaker made of it.
-    fn lower_open<T>(&self, outcome: Result<T, Error<E>>) -> Result<T, E>
+    fn lower_open<T>(
+        &self,
+        outcome: Result<T, Error<E>>,
+        says: fn(CircuitBreakerOpenError) -> E,
+    ) -> Result<T, E>;
+    /// What a timeout made of it.
+    fn lower_rejection<T>(
+        &self,
+        outcome: Result<T, Error<E>>,
+        says: fn(Rejection) -> E,
+    ) -> Result<T, E>;
+    /// How it says that a breaker is open. Asked for by itself, so that the compiler's word on an
+    /// error that cannot stands where the error is named.
+    fn says_open(&self) -> fn(CircuitBreakerOpenError) -> E
     where
         E: FromOpen;
-    /// What a timeout made of it.
-    fn lower_rejection<T>(&self, outcome: Result<T, Error<E>>) -> Result<T, E>
+    /// How it says that a call was ended.
+    fn says_rejected(&self) -> fn(Rejection) -> E
     where
         E: FromRejection;
     /// The error as the function would return it.
@@ -129,27 +166,43 @@ impl<E: 'static> Plain<E> for Kind<E> {
     }
 
     #[inline(always)]
-    fn lower_open<T>(&self, outcome: Result<T, Error<E>>) -> Result<T, E>
-    where
-        E: FromOpen,
-    {
+    fn lower_open<T>(
+        &self,
+        outcome: Result<T, Error<E>>,
+        says: fn(CircuitBreakerOpenError) -> E,
+    ) -> Result<T, E> {
         match outcome {
             Ok(value) => Ok(value),
-            Err(Error::Rejected(Rejection::CircuitBreakerOpen(open))) => Err(E::from_open(open)),
+            Err(Error::Rejected(Rejection::CircuitBreakerOpen(open))) => Err(says(open)),
             Err(error) => Err(lowered(error)),
         }
     }
 
     #[inline(always)]
-    fn lower_rejection<T>(&self, outcome: Result<T, Error<E>>) -> Result<T, E>
+    fn lower_rejection<T>(
+        &self,
+        outcome: Result<T, Error<E>>,
+        says: fn(Rejection) -> E,
+    ) -> Result<T, E> {
+        match outcome {
+            Ok(value) => Ok(value),
+            Err(Error::Rejected(rejection)) => Err(says(rejection)),
+            Err(error) => Err(lowered(error)),
+        }
+    }
+
+    fn says_open(&self) -> fn(CircuitBreakerOpenError) -> E
+    where
+        E: FromOpen,
+    {
+        E::from_open
+    }
+
+    fn says_rejected(&self) -> fn(Rejection) -> E
     where
         E: FromRejection,
     {
-        match outcome {
-            Ok(value) => Ok(value),
-            Err(Error::Rejected(rejection)) => Err(E::from_rejection(rejection)),
-            Err(error) => Err(lowered(error)),
-        }
+        E::from_rejection
     }
 
     fn seen<'e>(&self, error: &'e Error<E>) -> &'e E {

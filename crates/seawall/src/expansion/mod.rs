@@ -30,7 +30,7 @@ pub use fallback::{Entry, EntryBlocking, Failed, Later, Now, cover, cover_blocki
 pub use hooks::{Of, expected_exception, ignore, retry_after, values, when, when_result};
 pub use kind::{
     AsDynError, Find, FromOpen, FromRejection, Kind, Plain, Returns, ViaDeref, ViaError, ViaNone,
-    never,
+    never, once,
 };
 pub use lifted::{Lifted, lifted};
 pub use retry::{InlineRetry, Retry, RetryCall, named};

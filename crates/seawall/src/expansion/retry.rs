@@ -191,7 +191,8 @@ impl<'a, T, E: 'static, R: Source<T, E>> RetryCall<'a, T, E, R> {
         R: Waiting<T, E>,
     {
         let (source, made, mocked) = (self.source, self.made(), self.is_mocked());
-        async move { run::wait(source.sleeper(), delay, made, mocked).await }
+        // Boxed: the future of every call would be as large as a timer, for the few that wait.
+        Box::pin(async move { run::wait(source.sleeper(), delay, made, mocked).await })
     }
 
     /// Blocks before the next attempt.

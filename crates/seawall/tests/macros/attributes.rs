@@ -16,9 +16,9 @@ fn kept(calls: &Calls) -> Rich<&'static str> {
     Ok(std::panic::Location::caller().file())
 }
 
-#[cfg_attr(all(), retry(base_delay = 0))]
-#[cfg_attr(any(), fallback([|| 0]))]
-#[cfg(all())]
+#[cfg_attr(feature = "macros", retry(base_delay = 0))]
+#[cfg_attr(not(feature = "macros"), fallback([|| 0]))]
+#[cfg(feature = "macros")]
 fn configured(calls: &Calls) -> Rich<u32> {
     Ok(calls.fail_first(2)?)
 }

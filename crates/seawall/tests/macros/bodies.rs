@@ -21,13 +21,15 @@ fn returns_early(calls: &Calls) -> Rich<u32> {
 #[retry(base_delay = 0)]
 #[timeout(1)]
 async fn returns_early_async(calls: &Calls) -> Rich<u32> {
-    for _ in 0..9 {
+    for call in 0.. {
         let Ok(n) = calls.fail_first(2) else {
-            return Err(Down(0).into());
+            return Err(Down(call).into());
         };
-        return Ok(n);
+        if n + call > 4 {
+            return Ok(n);
+        }
     }
-    Ok(0)
+    unreachable!("it counts up");
 }
 
 #[retry(base_delay = 0)]
@@ -55,8 +57,12 @@ fn loops(calls: &Calls) -> Rich<u32> {
         }
         0
     };
+    let mut rest = found;
     Ok(loop {
-        break found;
+        rest -= 1;
+        if rest == 0 {
+            break found;
+        }
     })
 }
 
@@ -169,7 +175,7 @@ async fn recurses_async(calls: &Calls, depth: u32) -> Rich<u32> {
 #[tokio::test]
 async fn bodies_return_early_and_loop_as_they_like() {
     assert_eq!(returns_early(&Calls::new()), Ok(7));
-    assert_eq!(returns_early_async(&Calls::new()).await, Ok(3));
+    assert_eq!(returns_early_async(&Calls::new()).await, Ok(4));
     assert_eq!(loops(&Calls::new()), Ok(16));
     assert_eq!(awaits_in_closures(&Calls::new()).await, Ok(7));
     assert_eq!(items(&Calls::new()), Ok(3));

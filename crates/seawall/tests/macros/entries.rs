@@ -1,5 +1,7 @@
 //! What can stand in the list of a fallback.
 
+#![allow(clippy::redundant_closure, reason = "closures are among what can be an entry")]
+
 use crate::{
     Calls, Down, Outcome, Rich,
     common::{S, pending_once},

@@ -314,7 +314,7 @@ async fn a_timeout_becomes_the_functions_own_error_and_is_transient() {
     assert_eq!(calls.get(), 3);
 }
 
-#[fallback([|error| plain_text(error)])]
+#[fallback([|error| plain_text(error).to_lowercase()])]
 #[circuit_breaker(failure_threshold = 1)]
 fn rescued() -> Rich<String> {
     Err(Down(1))?

@@ -75,6 +75,7 @@ impl Service {
         Ok(self.calls.fail_first(2)?)
     }
 
+    #[expect(clippy::boxed_local, reason = "to see that it works")]
     #[retry(base_delay = 0)]
     fn by_box(self: Box<Self>) -> Rich<u32> {
         Ok(self.calls.fail_first(2)?)
@@ -85,6 +86,7 @@ impl Service {
         Ok(self.calls.fail_first(2)?)
     }
 
+    #[expect(clippy::needless_arbitrary_self_type, reason = "to see that it works")]
     #[retry(base_delay = 0)]
     async fn by_typed_ref(self: &Self) -> Rich<u32> {
         Ok(self.calls.fail_first(2)?)

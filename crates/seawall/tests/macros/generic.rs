@@ -1,7 +1,7 @@
 //! Generics, lifetimes and `impl Trait`.
 
 use crate::{Calls, Down, Rich};
-use seawall::{Error, circuit_breaker, fallback, retry};
+use seawall::{Error, circuit_breaker, fallback, retry, timeout};
 use std::{
     fmt::{Debug, Display},
     future::Future,
@@ -86,6 +86,28 @@ impl<T: Default + 'static, const N: usize> Of<T, N> {
         calls.fail_first(2)?;
         Ok((self, T::default()))
     }
+}
+
+#[circuit_breaker]
+fn lent<'a>(items: &'a mut Vec<u32>, calls: &Calls) -> Rich<&'a mut u32> {
+    items.push(calls.fail_first(0)?);
+    Ok(&mut items[0])
+}
+
+#[fallback([|| Err(Down(2))])]
+#[timeout(1)]
+#[circuit_breaker]
+async fn lent_later<'a>(items: &'a mut Vec<u32>, calls: &Calls) -> Rich<&'a mut u32> {
+    items.push(calls.fail_first(0)?);
+    Ok(&mut items[0])
+}
+
+#[tokio::test]
+async fn what_is_borrowed_mutably_can_be_lent_on_unless_it_is_retried() {
+    let mut items = Vec::new();
+    *lent(&mut items, &Calls::new()).unwrap() += 1;
+    *lent_later(&mut items, &Calls::new()).await.unwrap() += 1;
+    assert_eq!(items, [3, 1]);
 }
 
 #[tokio::test]

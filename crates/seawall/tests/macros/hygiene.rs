@@ -114,10 +114,12 @@ mod variables {
         Err(Down(sum))
     }
 
-    #[expect(clippy::never_loop, reason = "its label is what matters")]
     fn labels() -> Result<u32, Down> {
-        'answered: loop {
-            break 'answered Err(Down(1));
+        'answered: {
+            if Calls::new().get() == 0 {
+                break 'answered Err(Down(1));
+            }
+            Ok(1)
         }
     }
 

@@ -2,6 +2,7 @@
 #![cfg(all(feature = "macros", feature = "testing", feature = "tokio"))]
 #![deny(warnings)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::cast_possible_truncation, reason = "short texts have short lengths")]
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -13,6 +14,8 @@ type Rich<T> = Result<T, Error<Down>>;
 
 mod attributes;
 mod bodies;
+mod breakers;
+mod calls;
 mod entries;
 mod errors;
 mod forms;
@@ -20,4 +23,6 @@ mod futures;
 mod generic;
 mod hygiene;
 mod instrument;
+mod options;
 mod order;
+mod send;
