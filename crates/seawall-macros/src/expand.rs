@@ -501,3 +501,50 @@ const STRATEGIES: &[(&str, &str)] = &[
 
 const JITTERS: &[(&str, &str)] =
     &[("none", "None"), ("plus_minus", "PlusMinus"), ("full", "Full"), ("equal", "Equal")];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GUIDE: &str = include_str!("../../seawall/src/guide/expansion.md");
+
+    /// The code in the guide, block by block.
+    fn blocks() -> Vec<&'static str> {
+        let blocks = GUIDE.split("```").skip(1).step_by(2);
+        blocks.map(|block| block.strip_prefix("rust,ignore").expect("it is code")).collect()
+    }
+
+    fn tokens(code: &str) -> TokenStream {
+        code.parse().expect("it is Rust")
+    }
+
+    /// As the guide prints it: no `allow`, paths in their short form; and without any space.
+    fn shortened(code: &TokenStream) -> String {
+        let mut code = code.to_string();
+        for long in
+            ["seawall :: __expansion", "core :: option :: Option", "core :: result :: Result"]
+        {
+            code = code.replace(&format!(":: {long} :: "), "");
+        }
+        while let Some(from) = code.find("# [allow") {
+            let to = from + code[from..].find(']').expect("it is closed") + 1;
+            code.replace_range(from..to, "");
+        }
+        code.split_whitespace().collect()
+    }
+
+    #[test]
+    fn the_guide_shows_what_attributes_really_become() {
+        let blocks = blocks();
+        let policies = [Policy::Retry, Policy::CircuitBreaker, Policy::Fallback];
+        assert_eq!(blocks.len(), 2 * policies.len());
+        for (policy, shown) in policies.into_iter().zip(blocks.chunks(2)) {
+            let function = syn::parse2::<Function>(tokens(shown[0])).expect("it is a function");
+            let [attribute] = &function.attrs[..] else { panic!("one attribute") };
+            let options = attribute.meta.require_list().expect("with options").tokens.clone();
+            let plain = Function { attrs: Vec::new(), ..function };
+            let expanded = expand(policy, options, plain.to_token_stream());
+            assert_eq!(shortened(&expanded), shortened(&tokens(shown[1])));
+        }
+    }
+}
