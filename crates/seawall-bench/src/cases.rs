@@ -74,7 +74,7 @@ pub(crate) const ROWS: [Row; 23] = [
     row("held-1000/async", "breaker closed, 1 000 calls in the time window, async", 1, Answered),
     row("held-30000/async", "breaker closed, 30 000 calls in the time window, async", 1, Answered),
     row("held-1000000/async", "breaker closed, 1 000 000 calls in the time window, async", 1, Answered),
-    row("bare", "", 1, Answered),
+    row("bare", "the operation alone", 1, Answered),
 ];
 
 /// Rows that are measured by two threads as well.
