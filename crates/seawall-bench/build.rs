@@ -8,5 +8,8 @@ fn main() {
     let version = Command::new(rustc).arg("--version").output().expect("the compiler runs");
     let version = String::from_utf8(version.stdout).expect("a version is text");
     println!("cargo::rustc-env=BENCH_RUSTC={}", version.trim());
-    println!("cargo::rustc-env=BENCH_TARGET={}", env::var("TARGET").expect("cargo names the target"));
+    println!(
+        "cargo::rustc-env=BENCH_TARGET={}",
+        env::var("TARGET").expect("cargo names the target")
+    );
 }

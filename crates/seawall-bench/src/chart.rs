@@ -27,9 +27,15 @@ pub(crate) fn draw(results: &Results) -> String {
     let mut bars = String::new();
     let mut y = TOP;
     for row in &ROWS {
-        let found: Vec<_> = CONTENDERS.iter().filter_map(|name| results.find(row.key, name)).collect();
+        let found: Vec<_> =
+            CONTENDERS.iter().filter_map(|name| results.find(row.key, name)).collect();
         let Some(bare) = results.bare(row.key).filter(|_| !found.is_empty()) else { continue };
-        let _ = writeln!(bars, r#"<text class="t" x="8" y="{:.0}">{}</text>"#, y + 16.0, escape(row.title));
+        let _ = writeln!(
+            bars,
+            r#"<text class="t" x="8" y="{:.0}">{}</text>"#,
+            y + 16.0,
+            escape(row.title)
+        );
         y += TITLE;
         for found in std::iter::once(bare).chain(found) {
             let class = if found.contender == SEAWALL { "s" } else { "o" };

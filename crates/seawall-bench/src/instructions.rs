@@ -46,6 +46,9 @@ fn counted(name: &str, calls: u64) -> Result<u64, String> {
         .output()
         .map_err(|error| format!("valgrind does not run: {error}"))?;
     let told = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        return Err(format!("{name} fails under valgrind:\n{told}"));
+    }
     let collected = told.lines().find_map(|line| line.split_once("Collected :"));
     collected
         .and_then(|(_, count)| count.trim().parse().ok())
@@ -70,7 +73,10 @@ pub(crate) fn compare(bless: bool) -> Result<(), String> {
         #[expect(clippy::cast_precision_loss, reason = "small counts")]
         let count = (counted(&name, 3000)? - counted(&name, 1000)?) as f64 / 2000.0;
         let before = kept.get(name.as_str()).copied();
-        println!("{name:40} {count:8.1}  {}", before.map(|n| format!("was {n:.1}")).unwrap_or_default());
+        println!(
+            "{name:40} {count:8.1}  {}",
+            before.map(|n| format!("was {n:.1}")).unwrap_or_default()
+        );
         if before.is_none_or(|before| count > before * (1.0 + TOLERANCE)) {
             worse.push(name.clone());
         }

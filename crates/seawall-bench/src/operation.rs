@@ -9,7 +9,11 @@ use std::{
 };
 
 /// The operation's error.
+///
+/// As wide as the value: the bare result travels in registers. As one byte it would be written to memory
+/// in two pieces and read back in one, which stalls, and the bare call would seem the dearest of all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u64)]
 pub(crate) enum Failed {
     Upstream,
     /// What a breaker that has no error of its own is told to make of a rejection.
@@ -68,7 +72,7 @@ pub(crate) fn shaky(x: u64) -> Result<u64, Failed> {
     let x = black_box(x);
     match x {
         MARK.. => marked(x),
-        _ if x % ONE_IN == 0 => Err(Failed::Upstream),
+        _ if x.is_multiple_of(ONE_IN) => Err(Failed::Upstream),
         _ => Ok(x + 1),
     }
 }

@@ -239,9 +239,8 @@ pub(crate) mod seatbelt {
 
     pub(crate) fn timeout() -> impl Calls {
         let context = context();
-        let timeout = Timeout::layer("timeout", &context)
-            .timeout(HOUR)
-            .timeout_error(|_| Failed::Rejected);
+        let timeout =
+            Timeout::layer("timeout", &context).timeout(HOUR).timeout_error(|_| Failed::Rejected);
         (timeout, Execute::new(work_async)).into_service()
     }
 

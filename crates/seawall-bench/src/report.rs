@@ -54,10 +54,15 @@ impl Results {
         if !self.pairs.is_empty() {
             self.write_pairs(text)?;
         }
-        writeln!(text, "\n### Failing calls until a closed breaker opens\n\nAfter 1000 good ones.\n")?;
-        self.table_of(text, |found| found.opens_after.is_some(), |found, _| {
-            found.opens_after.map(|calls| calls.to_string()).unwrap_or_default()
-        })?;
+        writeln!(
+            text,
+            "\n### Failing calls until a closed breaker opens\n\nAfter 1000 good ones.\n"
+        )?;
+        self.table_of(
+            text,
+            |found| found.opens_after.is_some(),
+            |found, _| found.opens_after.map(|calls| calls.to_string()).unwrap_or_default(),
+        )?;
         self.write_spread(text)
     }
 
@@ -80,8 +85,11 @@ impl Results {
         writeln!(text, "| | {} |", contenders.join(" | "))?;
         writeln!(text, "|---|{}", "---:|".repeat(contenders.len()))?;
         for row in &ROWS {
-            let found = |contender: &&str| self.find(row.key, contender).filter(|found| is_shown(found));
-            let (Some(bare), true) = (self.bare(row.key), contenders.iter().any(|c| found(c).is_some())) else {
+            let found =
+                |contender: &&str| self.find(row.key, contender).filter(|found| is_shown(found));
+            let (Some(bare), true) =
+                (self.bare(row.key), contenders.iter().any(|c| found(c).is_some()))
+            else {
                 continue;
             };
             let cells: Vec<_> = contenders
@@ -113,7 +121,10 @@ impl Results {
 
     fn write_spread(&self, text: &mut String) -> std::fmt::Result {
         writeln!(text, "\n<details><summary>Spread of the times</summary>\n")?;
-        writeln!(text, "| | contender | 10th percentile | median | 90th |\n|---|---|---:|---:|---:|")?;
+        writeln!(
+            text,
+            "| | contender | 10th percentile | median | 90th |\n|---|---|---:|---:|---:|"
+        )?;
         for found in &self.calls {
             let [low, median, high] = [found.ns.low, found.ns.median, found.ns.high].map(number);
             writeln!(text, "| {} | {} | {low} | {median} | {high} |", found.row, found.contender)?;
@@ -161,6 +172,7 @@ impl Results {
 pub(crate) fn number(value: f64) -> String {
     match value {
         0.0 => "0".into(),
+        ..0.1 => format!("{value:.3}"),
         ..10.0 => format!("{value:.1}"),
         ..1e6 => format!("{value:.0}"),
         _ => format!("{:.1}M", value / 1e6),
@@ -180,7 +192,8 @@ fn machine() -> String {
     let peers: Vec<_> = peers.chain(&parts).filter_map(|name| version(name)).collect();
     let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let processor = processor.lines().find_map(|line| line.strip_prefix("model name"));
-    let processor = processor.map_or("unknown processor", |name| name.trim_start_matches([' ', '\t', ':']));
+    let processor =
+        processor.map_or("unknown processor", |name| name.trim_start_matches([' ', '\t', ':']));
     let count = std::thread::available_parallelism().map_or(1, usize::from);
     format!(
         "{processor}, {count} processors, {}, {}. Peers: {}.",

@@ -40,7 +40,8 @@ pub(crate) fn measure(cases: &[Case], effort: Effort) -> Vec<Pair> {
         return Vec::new();
     }
     let is_shared = |case: &&Case| {
-        let row = SHARED_ROWS.contains(&case.row) || (case.row, case.contender) == ("bare/async", BARE);
+        let row =
+            SHARED_ROWS.contains(&case.row) || (case.row, case.contender) == ("bare/async", BARE);
         // A batch has to be long enough for both threads to be in it.
         row && case.longest >= 1 << 20
     };
