@@ -173,7 +173,7 @@ pub(crate) fn number(value: f64) -> String {
     match value {
         0.0 => "0".into(),
         ..0.1 => format!("{value:.3}"),
-        ..10.0 => format!("{value:.1}"),
+        ..100.0 => format!("{value:.1}"),
         ..1e6 => format!("{value:.0}"),
         _ => format!("{:.1}M", value / 1e6),
     }
