@@ -540,7 +540,7 @@ mod tests {
         assert_eq!(blocks.len(), 2 * policies.len());
         for (policy, shown) in policies.into_iter().zip(blocks.chunks(2)) {
             let function = syn::parse2::<Function>(tokens(shown[0])).expect("it is a function");
-            let [attribute] = &function.attrs[..] else { panic!("one attribute") };
+            let [attribute] = &function.attrs[..] else { unreachable!("one each") };
             let options = attribute.meta.require_list().expect("with options").tokens.clone();
             let plain = Function { attrs: Vec::new(), ..function };
             let expanded = expand(policy, options, plain.to_token_stream());
