@@ -111,7 +111,7 @@ impl Window {
     #[inline]
     pub(crate) fn takes_success(&self, generation: u64) -> bool {
         match self {
-            Self::Count(window) => window.replaces_success(generation),
+            Self::Count(window) => window.takes_success(generation),
             Self::Nothing | Self::Time(_) => false,
         }
     }
