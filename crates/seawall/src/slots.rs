@@ -1,5 +1,6 @@
 //! What each thread has to itself, so that it can count without a locked instruction.
 
+use crate::sync;
 use std::{
     cell::Cell,
     sync::{
@@ -33,7 +34,7 @@ const NONE: usize = usize::MAX - 1;
 
 struct Slot(Cell<usize>);
 
-thread_local! {
+sync::thread_local! {
     static SLOT: Slot = const { Slot(Cell::new(UNASKED)) };
 }
 

@@ -1,6 +1,6 @@
-//! What threads share: std's primitives, or loom's when its models are run.
+//! What threads share: std's primitives, or those of loom or shuttle where these try schedules.
 
-#[cfg(not(seawall_loom))]
+#[cfg(not(any(seawall_loom, seawall_shuttle)))]
 pub(crate) use std::sync::{
     Mutex, MutexGuard,
     atomic::{AtomicU64, fence},
@@ -12,9 +12,23 @@ pub(crate) use loom::sync::{
     atomic::{AtomicU64, fence},
 };
 
-pub(crate) use std::sync::{RwLock, atomic::Ordering};
+#[cfg(seawall_shuttle)]
+pub(crate) use shuttle::sync::{
+    Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard,
+    atomic::{AtomicU64, fence},
+};
 
-use std::sync::{PoisonError, RwLockReadGuard, RwLockWriteGuard};
+#[cfg(not(seawall_shuttle))]
+pub(crate) use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+// Shuttle's threads are all on one of the system's, and each needs its own.
+#[cfg(seawall_shuttle)]
+pub(crate) use shuttle::thread_local;
+#[cfg(not(seawall_shuttle))]
+pub(crate) use std::thread_local;
+
+use std::sync::PoisonError;
+pub(crate) use std::sync::atomic::Ordering;
 
 /// Declares a function `const`, except for loom, whose primitives are made at run time.
 macro_rules! const_unless_loom {
@@ -44,16 +58,19 @@ pub(crate) fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
 }
 
 /// Waits a moment for another thread; after a few times, gives it the processor.
-#[cfg(not(seawall_loom))]
+#[cfg(not(any(seawall_loom, seawall_shuttle)))]
 pub(crate) fn relax(spins: &mut u32) {
     *spins += 1;
     if *spins < 64 { std::hint::spin_loop() } else { std::thread::yield_now() }
 }
 
-/// Loom needs to hear of every wait.
-#[cfg(seawall_loom)]
+/// What tries schedules needs to hear of every wait.
+#[cfg(any(seawall_loom, seawall_shuttle))]
 pub(crate) fn relax(_: &mut u32) {
+    #[cfg(seawall_loom)]
     loom::thread::yield_now();
+    #[cfg(seawall_shuttle)]
+    shuttle::thread::yield_now();
 }
 
 /// Keeps a hot word on cache lines of its own. 128 bytes: neighbours are fetched in pairs.

@@ -8,7 +8,7 @@ mod client;
 mod live;
 mod phases;
 mod report;
-mod server;
+pub(crate) mod server;
 
 pub use live::Live;
 pub use phases::{Phase, Plan};

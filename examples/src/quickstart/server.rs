@@ -30,7 +30,7 @@ const WORK: Duration = Duration::from_millis(5);
 const ASKED_WAIT: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
-pub(super) struct Server {
+pub(crate) struct Server {
     address: SocketAddr,
     script: Arc<Mutex<Script>>,
     port: Port,
@@ -49,18 +49,18 @@ enum Port {
 }
 
 impl Server {
-    pub(super) fn start() -> io::Result<Self> {
+    pub(crate) fn start() -> io::Result<Self> {
         let socket = bind((Ipv4Addr::LOCALHOST, 0).into())?;
         let address = socket.local_addr()?;
         Ok(Self { address, script: Arc::default(), port: Port::Closed(socket) })
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Plays the next phase. All counts start at zero.
-    pub(super) async fn enter(&mut self, phase: Phase) -> io::Result<()> {
+    pub(crate) async fn enter(&mut self, phase: Phase) -> io::Result<()> {
         *lock(&self.script) = Script { phase, ..Script::default() };
         self.port = match (std::mem::replace(&mut self.port, Port::Changing), phase) {
             (Port::Open { stop, task }, Phase::Refused) => {

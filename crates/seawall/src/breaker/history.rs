@@ -7,13 +7,13 @@ use crate::{
     event::{self, Event, Observe},
     setting::Name,
     slots::Tally,
-    sync::{self, RwLock},
+    sync::{self, Mutex, RwLock},
 };
 use std::{
     collections::BTreeMap,
     fmt,
     sync::{
-        Arc, Mutex, OnceLock,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
 };
@@ -94,15 +94,17 @@ impl History {
     }
 
     pub(crate) fn opened(&self) -> u64 {
-        self.told.get().map_or(0, |told| lock(&told.feed).opened)
+        self.told.get().map_or(0, |told| sync::lock(&told.feed).opened)
     }
 
     pub(crate) fn untold(&self) -> u64 {
-        self.told.get().map_or(0, |told| lock(&told.feed).untold)
+        self.told.get().map_or(0, |told| sync::lock(&told.feed).untold)
     }
 
     pub(crate) fn last(&self) -> Option<Transition> {
-        self.told.get().and_then(|told| lock(&told.feed).last.map(|(_, transition)| transition))
+        self.told
+            .get()
+            .and_then(|told| sync::lock(&told.feed).last.map(|(_, transition)| transition))
     }
 
     /// Tells of something that is no transition, and so has no place in their order.
@@ -120,7 +122,7 @@ impl History {
     #[cold]
     pub(crate) fn moved(&self, generation: u64, transition: Transition) {
         let told = self.told();
-        let mut feed = lock(&told.feed);
+        let mut feed = sync::lock(&told.feed);
         feed.add(generation, transition);
         if feed.delivering {
             return;
@@ -129,7 +131,7 @@ impl History {
         while let Some(transition) = feed.next() {
             drop(feed);
             self.tell(|name| Event::CircuitBreakerTransition { name, transition });
-            feed = lock(&told.feed);
+            feed = sync::lock(&told.feed);
         }
         feed.delivering = false;
     }
@@ -165,10 +167,6 @@ impl Feed {
         self.delivered += 1;
         Some(transition)
     }
-}
-
-fn lock(feed: &Mutex<Feed>) -> std::sync::MutexGuard<'_, Feed> {
-    feed.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 impl fmt::Debug for History {

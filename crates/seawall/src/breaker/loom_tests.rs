@@ -4,9 +4,9 @@ use super::{
     CircuitState,
     permit::Core,
     window::{CountWindow, Rates, Window},
-    word::{Input, Rules},
+    word::{Answer, Input, Rules, Word},
 };
-use crate::verdict::Verdict;
+use crate::{event::Event, verdict::Verdict};
 use loom::{
     sync::{
         Arc,
@@ -48,6 +48,13 @@ fn acquire(core: &Core) -> Option<super::Permit<'_>> {
         permit.acquire().ok()?;
     }
     Some(permit)
+}
+
+/// A probe that is under way somewhere else: the word that its permit has seen.
+fn hung_probe(core: &Core) -> Word {
+    let step = core.step(Input::Acquire);
+    assert_eq!(step.answer, Answer::Admit);
+    step.word
 }
 
 /// Law 2, with every way a probe can end.
@@ -181,5 +188,110 @@ fn no_schedule_lets_a_silent_success_cover_a_failure() {
             core.ask().record(Verdict::TRANSIENT);
         }
         assert_eq!(core.word().state(), CircuitState::Open);
+    });
+}
+
+/// The failure that trips races a success: the success comes before it, or is stale. It never
+/// clears what the trip has put there.
+#[test]
+fn no_schedule_mixes_a_trip_with_a_success() {
+    loom::model(|| {
+        let core = Arc::new(core(RULES));
+        core.ask().record(Verdict::TRANSIENT);
+        let other = {
+            let core = Arc::clone(&core);
+            thread::spawn(move || {
+                let permit = core.ask();
+                if permit.is_free() {
+                    permit.record(Verdict::Success);
+                }
+            })
+        };
+        core.ask().record(Verdict::TRANSIENT);
+        other.join().expect("no panic");
+        let word = core.word();
+        match word.state() {
+            CircuitState::Open => assert_eq!(core.counters().opened, 1),
+            _ => assert_eq!(word.failures(), 1, "the failure after the success is lost"),
+        }
+    });
+}
+
+/// One probe fails while another succeeds: open if the failure was first, and if the success was
+/// first, closed with the late failure dropped. Nothing in between.
+#[test]
+fn no_schedule_lets_probes_undo_one_another() {
+    loom::model(|| {
+        let core = Arc::new(open(Rules { probes: 2, ..RULES }));
+        let one = hung_probe(&core);
+        let other = {
+            let core = Arc::clone(&core);
+            thread::spawn(move || core.step(Input::Failure { seen: one, trip: None }).answer)
+        };
+        let probe = acquire(&core);
+        let probed = probe.as_ref().is_some_and(|permit| permit.is_probe());
+        if let Some(permit) = probe {
+            permit.record(Verdict::Success);
+        }
+        let failed = other.join().expect("no panic");
+        let word = core.word();
+        match word.state() {
+            // The success came first, and the failure was dropped; or it failed, and the caller
+            // after that was the probe of the next round.
+            CircuitState::Closed => assert!(probed),
+            CircuitState::Open => assert_eq!((failed, word.reopenings()), (Answer::Noted, 1)),
+            state => panic!("{state}"),
+        }
+    });
+}
+
+/// A probe comes back just as the end of its lease gives its slot to another.
+#[test]
+fn no_schedule_lets_a_probe_speak_once_its_slot_is_anothers() {
+    loom::model(|| {
+        let core = Arc::new(open(Rules { lease: 0, ..RULES }));
+        let hung = hung_probe(&core);
+        let late = {
+            let core = Arc::clone(&core);
+            thread::spawn(move || core.step(Input::Success { seen: hung, trip: None }).answer)
+        };
+        let permit = acquire(&core).expect("the lease is over, or it is closed");
+        let took_over = permit.is_probe();
+        let late = late.join().expect("no panic");
+        assert_eq!(late == Answer::Stale, took_over);
+        let half_open = core.word().state() == CircuitState::HalfOpen;
+        assert_eq!((half_open, core.counters().probes_in_flight), (took_over, took_over.into()));
+        drop(permit);
+        assert_eq!(core.counters().probes_in_flight, 0);
+    });
+}
+
+/// Law 4: transitions of two threads are told one by one, and each goes on from the one before.
+#[test]
+fn no_schedule_tells_transitions_out_of_order() {
+    loom::model(|| {
+        let core = Arc::new(core(Rules { threshold: 1, ..RULES }));
+        let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        core.history.observe({
+            let told = std::sync::Arc::clone(&told);
+            std::sync::Arc::new(move |event: &Event<'_>| {
+                if let Event::CircuitBreakerTransition { transition, .. } = event {
+                    told.lock().expect("no panic").push((transition.from, transition.to));
+                }
+            })
+        });
+        let other = {
+            let core = Arc::clone(&core);
+            thread::spawn(move || core.by_hand(Input::Reset))
+        };
+        core.ask().record(Verdict::TRANSIENT);
+        drop(acquire(&core));
+        other.join().expect("no panic");
+        let mut state = CircuitState::Closed;
+        for (from, to) in told.lock().expect("no panic").iter() {
+            assert_eq!(*from, state);
+            state = *to;
+        }
+        assert_eq!(state, core.word().state(), "a transition is untold");
     });
 }

@@ -208,17 +208,19 @@ impl Backoff {
                 return Err(Refusal::duration("max_delay", cap, rule));
             }
         }
-        let base_or_default = match base {
-            Some(base) => base,
-            None => Self::BASE,
-        };
         let cap = match (cap, base) {
             (Some(cap), _) => cap,
             // A base beyond the default cap is meant.
             (None, Some(base)) if longer(base, Self::CAP) => base,
             (None, _) => Self::CAP,
         };
-        Ok(Self { strategy, multiplier, base: base_or_default, cap, jitter })
+        let base = match base {
+            Some(base) => base,
+            // A cap below the default base is meant as well: what is complete is valid by itself.
+            None if longer(Self::BASE, cap) => cap,
+            None => Self::BASE,
+        };
+        Ok(Self { strategy, multiplier, base, cap, jitter })
     }
 
     pub(crate) const BASE: Duration = Duration::from_secs(1);

@@ -256,6 +256,7 @@ mod tests {
             RetryPolicy::standard(),
             RetryPolicy::aws(),
             RetryPolicy::grpc(),
+            RetryPolicy::builder().max_delay(Duration::from_millis(500)).build(),
             RetryPolicy::builder()
                 .backoff_strategy(BackoffStrategy::Decorrelated)
                 .multiplier(2.5)

@@ -134,7 +134,7 @@ impl<C> RetryPolicyBuilder<C> {
         self
     }
 
-    /// The first delay. Default: 1 s.
+    /// The first delay. Default: 1 s, or `max_delay` if that is shorter.
     pub const fn base_delay(mut self, base_delay: Duration) -> Self {
         self.given.base_delay = Some(base_delay);
         self
