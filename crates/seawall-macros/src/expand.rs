@@ -342,12 +342,12 @@ impl Context<'_> {
             true => hidden!(__breaker.guard(#future).await),
             false => hidden!(__breaker.guard_blocking(|| { #lifted })),
         };
+        let says = self.at_return_type("says_open");
         let hooked = self.with_hooks(
             &[("expected_exception", "predicate"), ("ignore", "predicate")],
-            hidden!(#breaker __kind.lower_open(#guarded, __says)),
+            hidden!(#breaker __kind.lower_open(#guarded, #says)),
         );
-        let says = self.at_return_type("says_open");
-        Ok(hidden!(#kind #says #hooked))
+        Ok(hidden!(#kind #hooked))
     }
 
     /// Statements that end in `let __breaker = ..`.
@@ -474,16 +474,15 @@ impl Context<'_> {
         let says = self.at_return_type("says_rejected");
         Ok(hidden! {
             #kind
-            #says
-            __kind.lower_rejection(#krate::limited(#limit, #future).await, __says)
+            __kind.lower_rejection(#krate::limited(#limit, #future).await, #says)
         })
     }
 
-    /// `let __says = ..`, as if it stood at the return type: there the compiler says what is missing.
+    /// How the error says it, as if it stood at the return type: there the compiler says what is missing.
     fn at_return_type(&self, method: &str) -> TokenStream {
         let at = self.shape.return_span().resolved_at(Span::mixed_site());
         let method = Ident::new(method, at);
-        quote_spanned!(at=> let __says = __kind.#method();)
+        quote_spanned!(at=> __kind.#method())
     }
 }
 
