@@ -13,8 +13,15 @@ use history::{Played, play};
 use proptest::{array::uniform32, collection::vec, prelude::*};
 use seawall::Random;
 
+/// So many, or as many as `PROPTEST_CASES` says.
+fn cases(usual: u32) -> ProptestConfig {
+    let given = std::env::var_os("PROPTEST_CASES").is_some();
+    let default = ProptestConfig::default();
+    ProptestConfig { cases: if given { default.cases } else { usual }, ..default }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(cases(1500))]
 
     /// State, counters, admissions, what is told: all as the documentation says, at each step.
     #[test]
@@ -40,7 +47,7 @@ proptest! {
 
 #[cfg(feature = "serde")]
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(cases(1000))]
 
     /// Numbers, units and words in any order, and whole files of them.
     #[test]

@@ -390,7 +390,7 @@ enum Lately {
     Nothing,
     /// The last so many: failed, slow.
     Calls(usize, VecDeque<(bool, bool)>),
-    Time(Buckets),
+    Time(Box<Buckets>),
 }
 
 impl Lately {
@@ -398,7 +398,7 @@ impl Lately {
         match over {
             Over::Nothing => Self::Nothing,
             Over::Calls(most) => Self::Calls(most, VecDeque::new()),
-            Over::Time(time) => Self::Time(Buckets::new(time)),
+            Over::Time(time) => Self::Time(Box::new(Buckets::new(time))),
         }
     }
 
