@@ -36,8 +36,8 @@ fn search(
 ) -> Option<Group> {
     let mut tokens: Vec<TokenTree> = group.stream().into_iter().collect();
     if let Some(TokenTree::Group(found)) = place(&tokens).map(|at| &mut tokens[at]) {
-        // One `#[instrument]` more, or one that looks at the outcome.
-        let deeper = search(found, place, new);
+        // One that looks at the outcome, or one `#[instrument]` more.
+        let deeper = looked_at(found, place, new).or_else(|| search(found, place, new));
         *found = deeper.unwrap_or_else(|| new(found.clone()));
         return Some(regrouped(group, tokens.into_iter().collect()));
     }
@@ -59,25 +59,42 @@ fn typed_block(tokens: &[TokenTree]) -> Option<usize> {
     inner.any(|token| is_word(&token, "__tracing_attr_fake_return")).then_some(tokens.len() - 1)
 }
 
-/// `let __tracing_instrument_future = async move { the body };`, and within that, if it looks at the
-/// outcome, `match async move { the body }.await { .. ::tracing::event!(..) .. }`.
+/// `let __tracing_instrument_future = async move { the body };`
 fn async_block(tokens: &[TokenTree]) -> Option<usize> {
+    let at = async_move(tokens)?;
+    let begins = tokens[..at].iter().any(|token| is_word(token, "__tracing_instrument_future"));
+    begins.then_some(at)
+}
+
+/// Within that, if it looks at the outcome: `match async move { the body }.await { .. event .. }`,
+/// and only there. A body may well look like this by itself.
+fn looked_at(
+    group: &Group,
+    place: fn(&[TokenTree]) -> Option<usize>,
+    new: Replace<'_>,
+) -> Option<Group> {
+    let mut tokens: Vec<TokenTree> = group.stream().into_iter().collect();
+    let at = async_move(&tokens)?;
+    let words = ["match", "x", "__match_scrutinee"];
+    let first = tokens.iter().find(|token| !is_word(token, "let"))?;
+    let rest: TokenStream = tokens[at + 1..].iter().cloned().collect();
+    if !words.iter().any(|word| is_word(first, word)) || !has_words(rest, &["tracing", "event"]) {
+        return None;
+    }
+    let Some(TokenTree::Group(found)) = tokens.get_mut(at) else { return None };
+    let deeper = search(found, place, new);
+    *found = deeper.unwrap_or_else(|| new(found.clone()));
+    Some(regrouped(group, tokens.into_iter().collect()))
+}
+
+/// Where the block of the first `async move { .. }` is.
+fn async_move(tokens: &[TokenTree]) -> Option<usize> {
     let is_async = |pair: &[TokenTree]| is_word(&pair[0], "async") && is_word(&pair[1], "move");
-    let start = tokens.windows(2).position(is_async)?;
-    let before = &tokens[..start];
-    let begins = before.iter().any(|token| is_word(token, "__tracing_instrument_future"));
-    let looks = || {
-        let words = ["match", "x", "__match_scrutinee"];
-        let first = before.iter().find(|token| !is_word(token, "let"));
-        let rest: TokenStream = tokens[start + 3..].iter().cloned().collect();
-        first.is_some_and(|token| words.iter().any(|word| is_word(token, word)))
-            && has_words(rest, &["tracing", "event"])
-    };
-    let is_block = |at: &usize| {
-        let token = tokens.get(*at);
-        matches!(token, Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace)
-    };
-    Some(start + 2).filter(is_block).filter(|_| begins || looks())
+    let at = tokens.windows(2).position(is_async)? + 2;
+    match tokens.get(at) {
+        Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace => Some(at),
+        _ => None,
+    }
 }
 
 fn has_words(tokens: TokenStream, words: &[&str]) -> bool {

@@ -195,3 +195,19 @@ fn instrument_keeps_its_place_on_methods_that_give_futures() {
     assert_eq!(outcome, Ok(2));
     assert_eq!(trace, ["future", &format!("future{OURS}")]);
 }
+
+#[retry(max_attempts = 3, base_delay = 0)]
+async fn looks_like_it(calls: &Calls) -> Result<u32, Down> {
+    let x = async move { Ok::<u32, Down>(1) };
+    let got = x.await?;
+    calls.count();
+    tracing::event!(tracing::Level::INFO, got, "loaded");
+    Err(Down(1))
+}
+
+#[tokio::test]
+async fn a_body_that_only_looks_like_an_instrumented_one_is_retried_as_a_whole() {
+    let calls = Calls::new();
+    assert!(looks_like_it(&calls).await.is_err());
+    assert_eq!(calls.get(), 3);
+}
