@@ -109,8 +109,52 @@ fn go_together(options: &Options) -> Result<()> {
     entries(options)
 }
 
+/// An entry stands in the function's body: `?` and `return` would leave that, past the other entries.
+fn stays(entry: &Expr) -> Result<()> {
+    let leaves = match entry {
+        Expr::Path(_) | Expr::Closure(_) | Expr::Async(_) => None,
+        other => leaving(other.to_token_stream()),
+    };
+    match leaves {
+        Some(span) => Err(Error::new(
+            span,
+            "this would leave the function, past the entries behind it: an entry that fails is a \
+             `Result`, so give it as it is",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The first `?` or `return` that is not inside an async block or a closure.
+fn leaving(tokens: TokenStream) -> Option<Span> {
+    let mut before: Option<TokenTree> = None;
+    for token in tokens {
+        let found = match &token {
+            TokenTree::Punct(mark) if mark.as_char() == '?' => Some(mark.span()),
+            TokenTree::Ident(word) if word == "return" => Some(word.span()),
+            // From here on it is a closure, as far as tokens can tell.
+            TokenTree::Punct(bar) if bar.as_char() == '|' => return None,
+            TokenTree::Group(_) if is_async(before.as_ref()) => None,
+            TokenTree::Group(group) => leaving(group.stream()),
+            _ => None,
+        };
+        if found.is_some() {
+            return found;
+        }
+        before = Some(token);
+    }
+    None
+}
+
+fn is_async(before: Option<&TokenTree>) -> bool {
+    matches!(before, Some(TokenTree::Ident(word)) if word == "async" || word == "move")
+}
+
 /// What a fallback or a timeout cannot do without.
 fn entries(options: &Options) -> Result<()> {
+    if options.policy == Policy::Fallback {
+        options.entries()?.into_iter().try_for_each(stays)?;
+    }
     let chain = options.get("policy");
     match (options.policy, &options.bare) {
         (Policy::Fallback, None) if chain.is_none() => Err(Error::new(

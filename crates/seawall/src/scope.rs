@@ -113,7 +113,7 @@ mod live {
         pin::Pin,
         sync::{
             Arc, LazyLock, Mutex, MutexGuard, PoisonError,
-            atomic::{AtomicUsize, Ordering},
+            atomic::{AtomicU64, AtomicUsize, Ordering},
         },
         task::{Context, Poll},
         thread::{self, ThreadId},
@@ -191,14 +191,16 @@ mod live {
         #[must_use = "the scope ends when the guard is dropped"]
         pub fn enter(&self) -> Entered {
             let key = Key::here();
-            registry().entry(key).or_default().push(Arc::clone(&self.world));
+            let placed = Placed::new(&self.world);
+            let id = placed.id;
+            registry().entry(key).or_default().push(placed);
             LIVE.fetch_add(1, Ordering::Relaxed);
-            Entered { key, world: Arc::clone(&self.world) }
+            Entered { key, id }
         }
 
         /// Runs `future` inside the scope, wherever it is polled: `tokio::spawn(scope.attach(f))`.
         pub fn attach<F: Future>(&self, future: F) -> Attached<F> {
-            Attached { scope: self.clone(), inner: Vec::new(), future: Box::pin(future) }
+            Attached { scope: self.clone(), inner: Vec::new(), future: Some(Box::pin(future)) }
         }
     }
 
@@ -208,10 +210,23 @@ mod live {
         }
     }
 
+    /// A world in place, told from its equals: guards of one scope may be dropped in any order.
+    struct Placed {
+        id: u64,
+        world: Arc<dyn World>,
+    }
+
+    impl Placed {
+        fn new(world: &Arc<dyn World>) -> Self {
+            static NEXT: AtomicU64 = AtomicU64::new(0);
+            Self { id: NEXT.fetch_add(1, Ordering::Relaxed), world: Arc::clone(world) }
+        }
+    }
+
     /// Keeps a [`Scope`] in place; see [`Scope::enter`].
     pub struct Entered {
         key: Key,
-        world: Arc<dyn World>,
+        id: u64,
     }
 
     impl fmt::Debug for Entered {
@@ -223,16 +238,22 @@ mod live {
     impl Drop for Entered {
         fn drop(&mut self) {
             let mut registry = registry();
-            if let Some(worlds) = registry.get_mut(&self.key) {
-                // Guards may be dropped in any order: each takes out its own world.
-                if let Some(at) = worlds.iter().rposition(|world| Arc::ptr_eq(world, &self.world)) {
-                    worlds.remove(at);
-                }
-                if worlds.is_empty() {
-                    registry.remove(&self.key);
+            let mut out = Vec::new();
+            // An attached future may have taken it to another task.
+            for key in [Key::here(), self.key] {
+                if let Some(worlds) = registry.get_mut(&key) {
+                    if let Some(at) = worlds.iter().position(|placed| placed.id == self.id) {
+                        out.push(worlds.remove(at));
+                    }
+                    if worlds.is_empty() {
+                        registry.remove(&key);
+                    }
                 }
             }
             LIVE.fetch_sub(1, Ordering::Relaxed);
+            // The world's destructor is the user's code: not under the lock.
+            drop(registry);
+            drop(out);
         }
     }
 
@@ -242,8 +263,9 @@ mod live {
         scope: Scope,
         /// The worlds of guards that the future holds over an await: in place while it is polled, and
         /// out of the way of its neighbours in the same task while it is not.
-        inner: Vec<Arc<dyn World>>,
-        future: Pin<Box<F>>,
+        inner: Vec<Placed>,
+        /// None only while it is dropped.
+        future: Option<Pin<Box<F>>>,
     }
 
     impl<F> fmt::Debug for Attached<F> {
@@ -258,30 +280,39 @@ mod live {
         fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
             let Self { scope, inner, future } = self.get_mut();
             let polled = Polled::begin(scope, inner);
-            let outcome = future.as_mut().poll(cx);
+            let outcome = future.as_mut().map_or(Poll::Pending, |future| future.as_mut().poll(cx));
             drop(polled);
             outcome
+        }
+    }
+
+    /// What the future drops, it drops inside the scope as well.
+    impl<F> Drop for Attached<F> {
+        fn drop(&mut self) {
+            let polled = Polled::begin(&self.scope, &mut self.inner);
+            self.future = None;
+            drop(polled);
         }
     }
 
     /// Stands while an attached future is polled, and puts things back also when it panics.
     struct Polled<'a> {
         key: Key,
-        depth: usize,
-        scope: &'a Scope,
-        inner: &'a mut Vec<Arc<dyn World>>,
+        id: u64,
+        inner: &'a mut Vec<Placed>,
     }
 
     impl<'a> Polled<'a> {
-        fn begin(scope: &'a Scope, inner: &'a mut Vec<Arc<dyn World>>) -> Self {
+        fn begin(scope: &Scope, inner: &'a mut Vec<Placed>) -> Self {
             let key = Key::here();
+            let placed = Placed::new(&scope.world);
+            let id = placed.id;
             let mut registry = registry();
             let worlds = registry.entry(key).or_default();
-            let depth = worlds.len();
-            worlds.push(Arc::clone(&scope.world));
+            worlds.push(placed);
             worlds.append(inner);
             LIVE.fetch_add(1, Ordering::Relaxed);
-            Self { key, depth, scope, inner }
+            Self { key, id, inner }
         }
     }
 
@@ -289,10 +320,7 @@ mod live {
         fn drop(&mut self) {
             let mut registry = registry();
             if let Some(worlds) = registry.get_mut(&self.key) {
-                // Guards from outside may have been dropped meanwhile, so it may have moved down.
-                let to = worlds.len().min(self.depth + 1);
-                let is_own = |world: &Arc<dyn World>| Arc::ptr_eq(world, &self.scope.world);
-                if let Some(at) = worlds[..to].iter().rposition(is_own) {
+                if let Some(at) = worlds.iter().position(|placed| placed.id == self.id) {
                     *self.inner = worlds.split_off(at + 1);
                     worlds.truncate(at);
                 }
@@ -320,7 +348,7 @@ mod live {
         }
     }
 
-    type Worlds = HashMap<Key, Vec<Arc<dyn World>>>;
+    type Worlds = HashMap<Key, Vec<Placed>>;
 
     /// How many scopes live. Relaxed: a scope is seen by the task or thread that entered it.
     static LIVE: AtomicUsize = AtomicUsize::new(0);
@@ -333,9 +361,9 @@ mod live {
     /// The worlds in place here, innermost first.
     #[cold]
     fn worlds() -> Vec<Arc<dyn World>> {
-        let mut worlds = registry().get(&Key::here()).cloned().unwrap_or_default();
-        worlds.reverse();
-        worlds
+        let registry = registry();
+        let worlds = registry.get(&Key::here()).into_iter().flatten().rev();
+        worlds.map(|placed| Arc::clone(&placed.world)).collect()
     }
 
     /// Whether any scope lives, here or elsewhere.

@@ -179,6 +179,40 @@ mod tests {
         tokio::join!(scope.attach(look(1)), scope.attach(look(10)), scope.attach(look(100)));
     }
 
+    #[tokio::test]
+    async fn a_guard_dropped_with_its_future_leaves_the_same_scope_further_out_in_place() {
+        let clock = ManualClock::new();
+        let scope = Scope::new(clock.clone());
+        let _outer = scope.enter();
+        let mut inside = Box::pin(scope.attach(async {
+            let _inner = scope.enter();
+            std::future::pending::<()>().await;
+        }));
+        let mut cx = std::task::Context::from_waker(Waker::noop());
+        assert!(inside.as_mut().poll(&mut cx).is_pending());
+        drop(inside);
+        assert_eq!(Tick::now().as_millis(), 3_600_000);
+    }
+
+    #[test]
+    fn what_a_future_drops_it_drops_inside_its_scope() {
+        struct Asks<'a>(&'a std::cell::Cell<u64>);
+        impl Drop for Asks<'_> {
+            fn drop(&mut self) {
+                self.0.set(Tick::now().as_millis());
+            }
+        }
+        let seen = std::cell::Cell::new(0);
+        let mut future = Box::pin(Scope::new(ManualClock::new()).attach(async {
+            let _asks = Asks(&seen);
+            std::future::pending::<()>().await;
+        }));
+        let mut cx = std::task::Context::from_waker(Waker::noop());
+        assert!(future.as_mut().poll(&mut cx).is_pending());
+        drop(future);
+        assert_eq!(seen.get(), 3_600_000);
+    }
+
     #[test]
     fn a_timer_that_is_polled_again_and_again_waits_once() {
         let clock = ManualClock::new();
