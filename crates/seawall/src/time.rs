@@ -69,7 +69,7 @@ pub(crate) const fn millis_up(duration: Duration) -> u64 {
     if duration.subsec_nanos() % 1_000_000 == 0 { whole } else { whole.saturating_add(1) }
 }
 
-/// An exact reading, one word wide so that a waiting call stays small.
+/// An exact reading, one word wide so that a waiting call stays small: in ns after the epoch, and one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Moment(NonZeroU64);
 
@@ -78,7 +78,7 @@ impl Moment {
     pub(crate) fn now() -> Self {
         let now = scope::now().unwrap_or_else(clock::exact);
         let nanos = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-        Self(NonZeroU64::new(nanos).unwrap_or(NonZeroU64::MIN))
+        Self(NonZeroU64::MIN.saturating_add(nanos))
     }
 
     pub(crate) fn elapsed(self) -> Duration {

@@ -214,6 +214,15 @@ mod tests {
     }
 
     #[test]
+    fn the_age_of_what_began_at_the_epoch_is_exact() {
+        let clock = ManualClock::default();
+        let _scope = Scope::new(clock.clone()).enter();
+        let began = crate::time::Moment::now();
+        clock.advance(Duration::from_millis(1));
+        assert_eq!(began.elapsed(), Duration::from_millis(1));
+    }
+
+    #[test]
     fn a_timer_that_is_polled_again_and_again_waits_once() {
         let clock = ManualClock::new();
         let mut timer = clock.timer(Duration::from_secs(1)).expect("a timer");
