@@ -1,14 +1,28 @@
 //! What an attribute becomes: the body in a loop over decisions.
 
 use crate::{
-    check::{argument_named, crate_path},
+    check::crate_path,
+    instrument,
     options::{Options, Policy, duration, number, word},
     parse::Function,
     shape::Shape,
 };
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, quote};
-use syn::{Error, Expr, Result};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{Error, Expr, FnArg, Pat, Result, spanned::Spanned};
+
+/// Tokens whose variables and labels neither the body nor an option can see. Their underscores keep
+/// them apart from constants and statics, which patterns would match against wherever they stand.
+macro_rules! hidden {
+    ($($tokens:tt)*) => { hidden_at!(Span::mixed_site()=> $($tokens)*) };
+}
+
+/// The same, for what the compiler may have to say of one option or of the return type.
+macro_rules! hidden_at {
+    ($span:expr=> $($tokens:tt)*) => {
+        quote_spanned!($span.resolved_at(Span::mixed_site())=> $($tokens)*)
+    };
+}
 
 /// Wraps the body of `item`. The options were checked when the attribute was first seen.
 pub(crate) fn expand(policy: Policy, options: TokenStream, item: TokenStream) -> TokenStream {
@@ -22,14 +36,18 @@ pub(crate) fn expand(policy: Policy, options: TokenStream, item: TokenStream) ->
 }
 
 fn expanded(policy: Policy, options: TokenStream, item: TokenStream) -> Result<Function> {
+    let (inside, options) = without_mark(options);
     let options = Options::parse(policy, options)?;
     let mut function: Function = syn::parse2(item)?;
-    let shape = Shape::of(policy, &function)?;
+    let inside = inside.then(|| instrument::inside(&function.body)).flatten();
+    let mut shape = Shape::of(policy, &function, inside)?;
+    let clones = clones(&crate_path(&options), &options, &mut function, &mut shape)?;
     let context = Context {
         krate: &crate_path(&options),
         options: &options,
         function: &function,
         shape: &shape,
+        clones,
     };
     let wrapped = match policy {
         Policy::Retry => context.retry()?,
@@ -37,8 +55,47 @@ fn expanded(policy: Policy, options: TokenStream, item: TokenStream) -> Result<F
         Policy::Fallback => context.fallback()?,
         Policy::Timeout => context.timeout()?,
     };
-    function.body = shape.with_body(function.body.span(), wrapped);
+    function.body = shape.with_body(&function.body, wrapped);
     Ok(function)
+}
+
+/// An `@` in front says that `#[instrument]` stood above.
+fn without_mark(options: TokenStream) -> (bool, TokenStream) {
+    let mut rest = options.clone().into_iter();
+    match rest.next() {
+        Some(TokenTree::Punct(mark)) if mark.as_char() == '@' => (true, rest.collect()),
+        _ => (false, options),
+    }
+}
+
+/// `let request = request.clone();` for each argument that is to be cloned. Where it was `mut`, the
+/// clone is.
+fn clones(
+    krate: &TokenStream,
+    options: &Options,
+    function: &mut Function,
+    shape: &mut Shape,
+) -> Result<TokenStream> {
+    let mut clones = TokenStream::new();
+    for name in options.clones()? {
+        let is_mut = take_mut(function, name) | shape.take_mut(name);
+        let keyword = is_mut.then(|| hidden!(mut));
+        let clone = hidden_at!(name.span()=> #krate::Clone::clone(&#name));
+        clones.extend(hidden!(let #keyword #name = #clone;));
+    }
+    Ok(clones)
+}
+
+/// Takes the `mut` from the argument called `name`; says whether there was one.
+fn take_mut(function: &mut Function, name: &Ident) -> bool {
+    let is_named = |argument: &mut FnArg| match argument {
+        FnArg::Typed(typed) => match &mut *typed.pat {
+            Pat::Ident(pat) if pat.ident == *name => pat.mutability.take(),
+            _ => None,
+        },
+        FnArg::Receiver(_) => None,
+    };
+    function.sig.inputs.iter_mut().find_map(is_named).is_some()
 }
 
 struct Context<'a> {
@@ -47,16 +104,18 @@ struct Context<'a> {
     options: &'a Options,
     function: &'a Function,
     shape: &'a Shape,
+    /// What comes first in each attempt.
+    clones: TokenStream,
 }
 
 impl Context<'_> {
     /// Rich or plain: what the error type can say.
     fn kind(&self) -> TokenStream {
         let (krate, returns) = (self.krate, self.shape.named_type());
-        quote! {
+        hidden! {
             #[allow(unused_imports)]
             use #krate::Plain as _;
-            let kind = {
+            let __kind = {
                 #[allow(unused_imports)]
                 use #krate::{ViaDeref as _, ViaError as _, ViaNone as _};
                 #krate::Kind::of::<#returns>((&&&#krate::Find::of::<#returns>()).find())
@@ -64,33 +123,21 @@ impl Context<'_> {
         }
     }
 
-    /// One attempt, as an expression of the function's own type.
-    fn attempt(&self) -> Result<TokenStream> {
-        let krate = self.krate;
-        let clones = self.options.clones()?.into_iter().map(|name| {
-            let mut inputs = self.function.sig.inputs.iter();
-            let is_mut = inputs.find_map(|argument| argument_named(argument, name));
-            let keyword = is_mut.filter(|is_mut| *is_mut).map(|_| quote!(mut));
-            quote!(let #keyword #name = #krate::Clone::clone(&#name);)
-        });
-        Ok(self.shape.attempt(krate, quote!(#(#clones)*)))
-    }
-
     /// One attempt, as the engine's outcome.
-    fn lifted(&self) -> Result<TokenStream> {
-        let (returns, attempt) = (self.shape.annotated_type(), self.attempt()?);
-        Ok(quote! {
-            #[allow(clippy::redundant_closure_call)]
-            let outcome: #returns = #attempt;
-            kind.lift(outcome)
-        })
+    fn lifted(&self) -> TokenStream {
+        let returns = self.shape.annotated_type();
+        let attempt = self.shape.attempt(self.krate, &self.clones);
+        hidden! {
+            let __outcome: #returns = #attempt;
+            __kind.lift(__outcome)
+        }
     }
 
     /// The only attempt, as a future of the engine's outcome.
     fn lifted_future(&self) -> TokenStream {
         let krate = self.krate;
-        let future = self.shape.started(krate, TokenStream::new());
-        quote!(#krate::lifted(#future, |outcome| kind.lift(outcome)))
+        let future = self.shape.started(krate, &TokenStream::new());
+        hidden!(#krate::lifted(#future, |__outcome| __kind.lift(__outcome)))
     }
 
     /// What messages and events call the policy: the name given, else the function's.
@@ -118,74 +165,117 @@ impl Context<'_> {
                 word if durations.contains(&word) => duration(self.krate, word, value)?,
                 _ => continue,
             };
-            setters.extend(quote!(.#name(#value)));
+            setters.extend(hidden!(.#name(#value)));
         }
         Ok(setters)
     }
 
-    /// Wraps `hooks` in the hook `name`, if it is set.
-    fn hook(&self, hooks: &mut TokenStream, name: &str) {
-        if let Some(hook) = self.options.get(name) {
-            let krate = self.krate;
-            let function = Ident::new(name, Span::call_site());
-            let inside = std::mem::take(hooks);
-            *hooks = quote!(#krate::#function(kind.hook(#hook), #inside));
-        }
+    /// `then` with a variable for each option that is a hook: what it is, and its role.
+    fn with_hooks(&self, roles: &[(&str, &str)], then: TokenStream) -> TokenStream {
+        let krate = self.krate;
+        let hooks =
+            roles.iter().filter_map(|(name, role)| Some((name, role, self.options.get(name)?)));
+        hooks.fold(then, |then, (name, role, hook)| {
+            let (role, variable) = (Ident::new(role, hook.span()), hook_variable(name));
+            let of = match *name {
+                "when_result" => {
+                    let returns = self.shape.named_type();
+                    hidden!(#krate::values::<#returns>())
+                }
+                _ => hidden!(__kind.errors()),
+            };
+            let hook = hidden_at!(hook.span()=> #of.#role(&(#hook)));
+            // A `match`, as its scrutinee lives until its end.
+            hidden!(match #hook { #variable => { #then } })
+        })
+    }
+
+    /// What reads the outcomes, by those of the hooks `names` that are set; the last one has the
+    /// first word.
+    fn classifier(&self, names: &[&str]) -> TokenStream {
+        let krate = self.krate;
+        let is_set = names.iter().filter(|name| self.options.get(name).is_some());
+        is_set.fold(hidden!(#krate::AnyError), |inside, name| {
+            let (function, variable) = (Ident::new(name, Span::call_site()), hook_variable(name));
+            hidden!(#krate::#function(#variable, #inside))
+        })
     }
 
     fn retry(&self) -> Result<TokenStream> {
         let (krate, kind) = (self.krate, self.kind());
-        let (returns, attempt) = (self.shape.annotated_type(), self.attempt()?);
+        let returns = self.shape.annotated_type();
+        let attempt = self.shape.attempt(krate, &self.clones);
         let source = self.retry_source()?;
         let wait = match self.shape.is_async() {
-            true => quote!(call.wait(delay).await),
-            false => quote!(call.wait_blocking(delay)),
+            true => hidden!(#krate::RetryCall::wait(&__call, __delay).await),
+            false => hidden!(#krate::RetryCall::wait_blocking(&__call, __delay)),
         };
-        Ok(quote! {
-            #kind
-            let retry = #source;
-            let mut call = #krate::RetryCall::new(&retry, kind.finder());
+        let attempts = hidden! {
+            #source
+            let mut __call = #krate::RetryCall::new(__retry, __kind.finder());
             loop {
-                let step = match call.injected() {
-                    ::core::option::Option::Some(step) => step,
+                let __step = match #krate::RetryCall::injected(&mut __call) {
+                    ::core::option::Option::Some(__step) => __step,
                     ::core::option::Option::None => {
                         #[allow(clippy::redundant_closure_call)]
-                        let outcome: #returns = #attempt;
-                        match outcome {
-                            ::core::result::Result::Ok(value) if call.ends_with(&value) => {
-                                break ::core::result::Result::Ok(value);
+                        let __outcome: #returns = #attempt;
+                        match __outcome {
+                            ::core::result::Result::Ok(__value)
+                                if #krate::RetryCall::ends_with(&__call, &__value) =>
+                            {
+                                break ::core::result::Result::Ok(__value);
                             }
-                            outcome => call.settle(kind.lift(outcome)),
+                            __outcome => {
+                                let __outcome = __kind.lift(__outcome);
+                                #krate::RetryCall::settle(&mut __call, __outcome)
+                            }
                         }
                     }
                 };
-                let delay = match step {
-                    #krate::Break(outcome) => break kind.lower(outcome),
-                    #krate::Continue(delay) => delay,
+                let __delay = match __step {
+                    #krate::Break(__outcome) => break __kind.lower(__outcome),
+                    #krate::Continue(__delay) => __delay,
                 };
                 #wait;
             }
-        })
+        };
+        let hooked = self.with_hooks(
+            &[
+                ("when", "predicate"),
+                ("retry_after", "wait"),
+                ("when_result", "predicate"),
+                ("on_retry", "listener"),
+            ],
+            attempts,
+        );
+        Ok(hidden!(#kind #hooked))
     }
 
+    /// Statements that end in `let __retry = ..`.
     fn retry_source(&self) -> Result<TokenStream> {
         let krate = self.krate;
         let listener = match self.options.get("on_retry") {
-            Some(listener) => quote!(kind.listener(#listener)),
-            None => quote!(#krate::NoListener),
+            Some(_) => hook_variable("on_retry").to_token_stream(),
+            None => hidden!(#krate::NoListener),
         };
         let extras = match self.options.get("budget") {
-            Some(budget) => quote!({
-                static EXTRAS: #krate::Extras = #krate::Extras::of_budget(&#budget);
-                &EXTRAS
+            Some(budget) => hidden!({
+                static __SEAWALL_EXTRAS: #krate::Extras = #krate::Extras::of_budget(&(#budget));
+                &__SEAWALL_EXTRAS
             }),
-            None => quote!(&#krate::NOTHING_ATTACHED),
+            None => hidden!(&#krate::NOTHING_ATTACHED),
         };
         if let Some(policy) = self.options.get("policy") {
             let attached = ["on_retry", "budget"];
             return Ok(match attached.iter().any(|name| self.options.get(name).is_some()) {
-                true => quote!(#krate::InlineRetry::of(&#policy, #extras, #listener)),
-                false => quote!(&#policy),
+                true => hidden! {
+                    let __policy = &(#policy);
+                    let __retry = &#krate::InlineRetry::of(__policy, #extras, #listener);
+                },
+                false => hidden_at! { policy.span()=>
+                    let __policy = &(#policy);
+                    let __retry = #krate::named(__policy);
+                },
             });
         }
         let name = self.name();
@@ -197,7 +287,7 @@ impl Context<'_> {
         for name in ["backoff", "backoff_strategy"] {
             if let Some(strategy) = self.options.get(name) {
                 let strategy = word(krate, name, "BackoffStrategy", STRATEGIES, strategy)?;
-                setters.extend(quote!(.backoff_strategy(#strategy)));
+                setters.extend(hidden!(.backoff_strategy(#strategy)));
             }
         }
         if let Some(jitter) = self.options.get("jitter") {
@@ -206,23 +296,17 @@ impl Context<'_> {
         for flag in ["retry_on_open", "retry_on_exhausted"] {
             if self.options.flag(flag)? {
                 let flag = Ident::new(flag, Span::call_site());
-                setters.extend(quote!(.#flag()));
+                setters.extend(hidden!(.#flag()));
             }
         }
-        let mut hooks = quote!(#krate::AnyError);
-        self.hook(&mut hooks, "when");
-        self.hook(&mut hooks, "retry_after");
-        if let Some(hook) = self.options.get("when_result") {
-            let returns = self.shape.named_type();
-            hooks = quote!(#krate::on_value::<#returns, _, _>(#hook, #hooks));
-        }
-        Ok(quote! {
-            #krate::InlineRetry::new(
+        let classifier = self.classifier(&["when", "retry_after", "when_result"]);
+        Ok(hidden! {
+            let __retry = &#krate::InlineRetry::new(
                 const { &#krate::RetryPolicy::builder().name(#name)#setters.build() },
-                #hooks,
+                #classifier,
                 #extras,
                 #listener,
-            )
+            );
         })
     }
 
@@ -231,9 +315,9 @@ impl Context<'_> {
         if let Expr::Lit(lit) = jitter {
             match &lit.lit {
                 syn::Lit::Bool(on) if on.value => {
-                    return Ok(quote!(.jitter(#krate::Jitter::PlusMinus)));
+                    return Ok(hidden!(.jitter(#krate::Jitter::PlusMinus)));
                 }
-                syn::Lit::Bool(_) => return Ok(quote!(.jitter(#krate::Jitter::None))),
+                syn::Lit::Bool(_) => return Ok(hidden!(.jitter(#krate::Jitter::None))),
                 syn::Lit::Str(text) if text.value() == "decorrelated" => {
                     if let Some(span) =
                         self.options.span("backoff").or(self.options.span("backoff_strategy"))
@@ -242,41 +326,42 @@ impl Context<'_> {
                                        one of the two out";
                         return Err(Error::new(span, message));
                     }
-                    return Ok(quote!(.backoff_strategy(#krate::BackoffStrategy::Decorrelated)));
+                    return Ok(hidden!(.backoff_strategy(#krate::BackoffStrategy::Decorrelated)));
                 }
                 _ => {}
             }
         }
         let jitter = word(krate, "jitter", "Jitter", JITTERS, jitter)?;
-        Ok(quote!(.jitter(#jitter)))
+        Ok(hidden!(.jitter(#jitter)))
     }
 
     fn circuit_breaker(&self) -> Result<TokenStream> {
-        let (kind, lifted, future) = (self.kind(), self.lifted()?, self.lifted_future());
+        let (kind, lifted, future) = (self.kind(), self.lifted(), self.lifted_future());
         let breaker = self.breaker()?;
         let guarded = match self.shape.is_async() {
-            true => quote!(breaker.guard(#future).await),
-            false => quote!(breaker.guard_blocking(|| { #lifted })),
+            true => hidden!(__breaker.guard(#future).await),
+            false => hidden!(__breaker.guard_blocking(|| { #lifted })),
         };
-        Ok(quote! {
-            #kind
-            #breaker
-            kind.lower_open(#guarded)
-        })
+        let says = self.at_return_type("says_open");
+        let hooked = self.with_hooks(
+            &[("expected_exception", "predicate"), ("ignore", "predicate")],
+            hidden!(#breaker __kind.lower_open(#guarded, #says)),
+        );
+        Ok(hidden!(#kind #hooked))
     }
 
-    /// Statements that end in `let breaker = ..`.
+    /// Statements that end in `let __breaker = ..`.
     fn breaker(&self) -> Result<TokenStream> {
         let krate = self.krate;
         if let Some(policy) = self.options.get("policy") {
             return Ok(match self.options.get("key") {
-                Some(key) => quote! {
-                    let keyed = (#policy).get(&#key);
-                    let breaker = #krate::InlineBreaker::of(&keyed, kind.finder());
+                Some(key) => hidden! {
+                    let __keyed = (#policy).get(&(#key));
+                    let __breaker = #krate::InlineBreaker::of(&__keyed, __kind.finder());
                 },
-                None => quote! {
-                    let named = &#policy;
-                    let breaker = #krate::InlineBreaker::of(named, kind.finder());
+                None => hidden_at! { policy.span()=>
+                    let __named = &(#policy);
+                    let __breaker = #krate::InlineBreaker::of(__named, __kind.finder());
                 },
             });
         }
@@ -290,78 +375,79 @@ impl Context<'_> {
             (self.options.get("slow_call_rate"), self.options.get("slow_call_duration"))
         {
             let (rate, at_least) = (number(rate), duration(krate, "slow_call_duration", at_least)?);
-            setters.extend(quote!(.slow_call_rate(#rate, #at_least)));
+            setters.extend(hidden!(.slow_call_rate(#rate, #at_least)));
         }
-        let settings = quote!(#krate::CircuitBreaker::builder().name(#name)#setters);
-        let mut hooks = quote!(#krate::AnyError);
-        self.hook(&mut hooks, "expected_exception");
-        self.hook(&mut hooks, "ignore");
+        let settings = hidden!(#krate::CircuitBreaker::builder().name(#name)#setters);
+        let classifier = self.classifier(&["expected_exception", "ignore"]);
         Ok(match self.options.get("key") {
             Some(key) => {
-                let max_keys = self.options.get("max_keys").map(|most| quote!(.max_keys(#most)));
-                quote! {
-                    let keyed = {
-                        static BREAKERS: #krate::CircuitBreakers =
+                let max_keys = self.options.get("max_keys").map(|most| hidden!(.max_keys(#most)));
+                hidden! {
+                    let __keyed = {
+                        static __SEAWALL_BREAKERS: #krate::CircuitBreakers =
                             #krate::CircuitBreakers::new(#settings)#max_keys;
-                        BREAKERS.get(&#key)
+                        __SEAWALL_BREAKERS.get(&(#key))
                     };
-                    let breaker = #krate::InlineBreaker::new(&*keyed, #hooks, kind.finder());
+                    let __breaker = #krate::InlineBreaker::new(&*__keyed, #classifier, __kind.finder());
                 }
             }
-            None => quote! {
-                let breaker = {
-                    static BREAKER: #krate::CircuitBreaker = #settings.build();
-                    #krate::InlineBreaker::new(&BREAKER, #hooks, kind.finder())
+            None => hidden! {
+                let __breaker = {
+                    static __SEAWALL_BREAKER: #krate::CircuitBreaker = #settings.build();
+                    #krate::InlineBreaker::new(&__SEAWALL_BREAKER, #classifier, __kind.finder())
                 };
             },
         })
     }
 
     fn fallback(&self) -> Result<TokenStream> {
-        let (krate, kind, lifted) = (self.krate, self.kind(), self.lifted()?);
+        let (krate, kind, lifted) = (self.krate, self.kind(), self.lifted());
         if let Some(chain) = self.options.get("policy") {
             let answer = match self.shape.is_async() {
-                true => quote!(#krate::cover(&#chain, primary).await),
-                false => quote!(#krate::cover_blocking(&#chain, primary)),
+                true => hidden_at!(chain.span()=> #krate::cover(&(#chain), __primary).await),
+                false => hidden_at!(chain.span()=> #krate::cover_blocking(&(#chain), __primary)),
             };
-            return Ok(quote! {
+            return Ok(hidden! {
                 #kind
                 match { #lifted } {
-                    ::core::result::Result::Ok(value) => ::core::result::Result::Ok(value),
-                    ::core::result::Result::Err(primary) => kind.lower(#answer),
+                    ::core::result::Result::Ok(__value) => ::core::result::Result::Ok(__value),
+                    ::core::result::Result::Err(__primary) => __kind.lower(#answer),
                 }
             });
         }
-        let name = self.name();
+        let (name, returns) = (self.name(), self.shape.annotated_type());
         let entries = self.options.entries()?.into_iter().map(|entry| {
             let answer = self.answer(entry);
             let tried = match self.shape.is_async() {
-                true => quote!(failed.try_entry(#answer).await),
-                false => quote!(failed.try_entry_blocking(#answer)),
+                true => hidden_at!(entry.span()=> __failed.try_entry(#answer).await),
+                false => hidden_at!(entry.span()=> __failed.try_entry_blocking(#answer)),
             };
-            quote! {
-                if let ::core::option::Option::Some(value) = #tried {
-                    failed.used(&primary);
-                    break 'answered ::core::result::Result::Ok(value);
+            hidden! {
+                // A path in place of a closure would be called with nothing.
+                #[allow(clippy::redundant_closure)]
+                let __tried = #tried;
+                if let ::core::option::Option::Some(__value) = __tried {
+                    __failed.used(&__primary);
+                    break '__answered ::core::result::Result::Ok(__value);
                 }
             }
         });
         let only_if = self.options.get("only_if").map(|applies| {
-            quote! {
-                if !#krate::see(kind.seen(&primary), #applies) {
-                    break 'answered kind.lower(::core::result::Result::Err(primary));
+            hidden! {
+                if !#krate::see(__kind.seen(&__primary), #applies) {
+                    break '__answered __kind.lower(::core::result::Result::Err(__primary));
                 }
             }
         });
-        Ok(quote! {
+        Ok(hidden! {
             #kind
             match { #lifted } {
-                ::core::result::Result::Ok(value) => ::core::result::Result::Ok(value),
-                ::core::result::Result::Err(primary) => 'answered: {
+                ::core::result::Result::Ok(__value) => ::core::result::Result::Ok(__value),
+                ::core::result::Result::Err(__primary) => '__answered: {
                     #only_if
-                    let mut failed = #krate::Failed::none(#name);
+                    let mut __failed = #krate::Failed::of::<#returns>(#name, &__primary);
                     #(#entries)*
-                    kind.lower(::core::result::Result::Err(failed.exhausted(primary)))
+                    __kind.lower(::core::result::Result::Err(__failed.exhausted(__primary)))
                 }
             }
         })
@@ -372,10 +458,10 @@ impl Context<'_> {
     fn answer(&self, entry: &Expr) -> TokenStream {
         let krate = self.krate;
         match entry {
-            Expr::Path(path) => quote!(#path()),
-            Expr::Closure(closure) if closure.inputs.is_empty() => quote!((#closure)()),
-            Expr::Closure(closure) => quote!(#krate::see(kind.seen(&primary), #closure)),
-            other => quote!({ #other }),
+            Expr::Path(path) => hidden_at!(path.span()=> #path()),
+            Expr::Closure(closure) if closure.inputs.is_empty() => hidden!((#closure)()),
+            Expr::Closure(closure) => hidden!(#krate::see(__kind.seen(&__primary), #closure)),
+            other => hidden!({ #other }),
         }
     }
 
@@ -385,11 +471,23 @@ impl Context<'_> {
             return Err(Error::new(Span::call_site(), "a timeout needs a limit"));
         };
         let limit = duration(krate, "limit", limit)?;
-        Ok(quote! {
+        let says = self.at_return_type("says_rejected");
+        Ok(hidden! {
             #kind
-            kind.lower_rejection(#krate::limited(#limit, #future).await)
+            __kind.lower_rejection(#krate::limited(#limit, #future).await, #says)
         })
     }
+
+    /// How the error says it, as if it stood at the return type: there the compiler says what is missing.
+    fn at_return_type(&self, method: &str) -> TokenStream {
+        let at = self.shape.return_span().resolved_at(Span::mixed_site());
+        let method = Ident::new(method, at);
+        quote_spanned!(at=> __kind.#method())
+    }
+}
+
+fn hook_variable(name: &str) -> Ident {
+    Ident::new(&format!("__{name}"), Span::mixed_site())
 }
 
 const STRATEGIES: &[(&str, &str)] = &[
@@ -402,3 +500,50 @@ const STRATEGIES: &[(&str, &str)] = &[
 
 const JITTERS: &[(&str, &str)] =
     &[("none", "None"), ("plus_minus", "PlusMinus"), ("full", "Full"), ("equal", "Equal")];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GUIDE: &str = include_str!("../../seawall/src/guide/expansion.md");
+
+    /// The code in the guide, block by block.
+    fn blocks() -> Vec<&'static str> {
+        let blocks = GUIDE.split("```").skip(1).step_by(2);
+        blocks.map(|block| block.strip_prefix("rust,ignore").expect("it is code")).collect()
+    }
+
+    fn tokens(code: &str) -> TokenStream {
+        code.parse().expect("it is Rust")
+    }
+
+    /// As the guide prints it: no `allow`, paths in their short form; and without any space.
+    fn shortened(code: &TokenStream) -> String {
+        let mut code = code.to_string();
+        for long in
+            ["seawall :: __expansion", "core :: option :: Option", "core :: result :: Result"]
+        {
+            code = code.replace(&format!(":: {long} :: "), "");
+        }
+        while let Some(from) = code.find("# [allow") {
+            let to = from + code[from..].find(']').expect("it is closed") + 1;
+            code.replace_range(from..to, "");
+        }
+        code.split_whitespace().collect()
+    }
+
+    #[test]
+    fn the_guide_shows_what_attributes_really_become() {
+        let blocks = blocks();
+        let policies = [Policy::Retry, Policy::CircuitBreaker, Policy::Fallback];
+        assert_eq!(blocks.len(), 2 * policies.len());
+        for (policy, shown) in policies.into_iter().zip(blocks.chunks(2)) {
+            let function = syn::parse2::<Function>(tokens(shown[0])).expect("it is a function");
+            let [attribute] = &function.attrs[..] else { unreachable!("one each") };
+            let options = attribute.meta.require_list().expect("with options").tokens.clone();
+            let plain = Function { attrs: Vec::new(), ..function };
+            let expanded = expand(policy, options, plain.to_token_stream());
+            assert_eq!(shortened(&expanded), shortened(&tokens(shown[1])));
+        }
+    }
+}

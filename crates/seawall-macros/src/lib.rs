@@ -8,6 +8,7 @@
 
 mod check;
 mod expand;
+mod instrument;
 mod options;
 mod parse;
 mod shape;

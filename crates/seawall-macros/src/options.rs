@@ -6,6 +6,7 @@ use std::time::Duration;
 use syn::{
     Error, Expr, ExprLit, Ident, Lit, Result, Token, UnOp,
     parse::{Parse, ParseStream},
+    parse_quote,
     punctuated::Punctuated,
     spanned::Spanned,
 };
@@ -20,13 +21,15 @@ pub(crate) enum Policy {
 }
 
 impl Policy {
+    const ALL: [Self; 4] = [Self::Retry, Self::CircuitBreaker, Self::Fallback, Self::Timeout];
+
     /// As the user wrote it, unless it was renamed.
     pub(crate) const fn attribute(self) -> &'static str {
         match self {
-            Self::Retry => "#[retry]",
-            Self::CircuitBreaker => "#[circuit_breaker]",
-            Self::Fallback => "#[fallback]",
-            Self::Timeout => "#[timeout]",
+            Self::Retry => "`#[retry]`",
+            Self::CircuitBreaker => "`#[circuit_breaker]`",
+            Self::Fallback => "`#[fallback]`",
+            Self::Timeout => "`#[timeout]`",
         }
     }
 
@@ -129,6 +132,10 @@ impl Options {
         let mut options = Self { policy, named: Vec::new(), bare: None };
         for item in items {
             match item {
+                // `#[timeout(limit)]`: a constant or an argument, which may well be called so.
+                Item::Named(Named { name, value: None }) if policy == Policy::Timeout => {
+                    options.add_bare(parse_quote!(#name))?;
+                }
                 Item::Named(named) => options.add(named)?,
                 Item::Bare(expr) => options.add_bare(expr)?,
             }
@@ -140,12 +147,21 @@ impl Options {
         let word = named.name.to_string();
         let policy = self.policy;
         let known = || policy.settings().iter().chain(policy.attachments());
+        // `#[fallback(from_cache)]`: an entry, which has no value either.
+        if policy == Policy::Fallback
+            && named.value.is_none()
+            && !known().any(|known| *known == word)
+        {
+            return Err(not_listed(&named.name));
+        }
         if !known().any(|known| *known == word) {
             let attribute = policy.attribute();
             let all: Vec<String> = known().map(|known| format!("`{known}`")).collect();
-            let hint = match nearest(&word, known().copied()) {
-                Some(near) => format!("; did you mean `{near}`?"),
-                None => format!(": it has {}", all.join(", ")),
+            let others = Policy::ALL.iter().find(|other| other.settings().contains(&word.as_str()));
+            let hint = match (nearest(&word, known().copied()), others) {
+                (_, Some(other)) => format!(": it is one of {}", other.attribute()),
+                (Some(near), None) => format!("; did you mean `{near}`?"),
+                (None, None) => format!(": it has {}", all.join(", ")),
             };
             let message = format!("{attribute} has no option `{word}`{hint}");
             return Err(Error::new(named.name.span(), message));
@@ -165,6 +181,9 @@ impl Options {
     fn add_bare(&mut self, expr: Expr) -> Result<()> {
         let policy = self.policy;
         let wanted = matches!(policy, Policy::Fallback | Policy::Timeout);
+        if policy == Policy::Fallback && self.bare.is_some() {
+            return Err(not_listed(&expr));
+        }
         if !wanted || self.bare.is_some() {
             let example = policy.example();
             let what = expr.to_token_stream();
@@ -222,12 +241,14 @@ impl Options {
         match &self.bare {
             None => Ok(Vec::new()),
             Some(Expr::Array(list)) => Ok(list.elems.iter().collect()),
-            Some(other) => Err(Error::new_spanned(
-                other,
-                "the entries stand in a list: `#[fallback([from_cache, from_backup])]`",
-            )),
+            Some(other) => Err(not_listed(other)),
         }
     }
+}
+
+fn not_listed(entry: &dyn ToTokens) -> Error {
+    let message = "the entries stand in a list: `#[fallback([from_cache, from_backup])]`";
+    Error::new_spanned(entry, message)
 }
 
 enum Item {
@@ -253,15 +274,32 @@ impl Parse for Item {
                 let message = format!("`{name}` needs a value: `{name} = ..`");
                 return Err(Error::new(equals.span, message));
             }
-            return Ok(Self::Named(Named { name, value: Some(input.parse()?) }));
+            return Ok(Self::Named(Named { name, value: Some(ungrouped(input.parse()?)) }));
         }
-        match input.parse()? {
+        if input.peek(Ident) && input.peek2(Token![:]) && !input.peek2(Token![::]) {
+            let name: Ident = input.parse()?;
+            let message = format!("`{name}` is set by `=`: `{name} = ..`");
+            return Err(Error::new(input.span(), message));
+        }
+        match ungrouped(input.parse()?) {
             Expr::Path(path) if path.path.get_ident().is_some() => {
                 let name = path.path.require_ident()?.clone();
                 Ok(Self::Named(Named { name, value: None }))
             }
             expr => Ok(Self::Bare(expr)),
         }
+    }
+}
+
+/// What `macro_rules` hand on as an expression stands in a group that nobody sees.
+fn ungrouped(expr: Expr) -> Expr {
+    match expr {
+        Expr::Group(group) => ungrouped(*group.expr),
+        Expr::Array(mut list) => {
+            list.elems = list.elems.into_iter().map(ungrouped).collect();
+            Expr::Array(list)
+        }
+        other => other,
     }
 }
 
@@ -291,8 +329,19 @@ fn distance(from: &str, to: &str) -> usize {
     row[to.len()]
 }
 
-/// A length of time: a number is seconds, text is in units, anything else an expression.
+/// A length of time, as an expression.
 pub(crate) fn duration(krate: &TokenStream, name: &str, expr: &Expr) -> Result<TokenStream> {
+    Ok(match length(name, expr)? {
+        Some(length) => {
+            let (seconds, nanos) = (length.as_secs(), length.subsec_nanos());
+            quote!(#krate::Duration::new(#seconds, #nanos))
+        }
+        None => expr.to_token_stream(),
+    })
+}
+
+/// A length of time that is written out: a number is seconds, text is in units.
+pub(crate) fn length(name: &str, expr: &Expr) -> Result<Option<Duration>> {
     let refuse = |value: &dyn std::fmt::Display, why: &str| {
         Err(Error::new_spanned(expr, format!("`{name}` {why}, but is {value}")))
     };
@@ -325,10 +374,20 @@ pub(crate) fn duration(krate: &TokenStream, name: &str, expr: &Expr) -> Result<T
                 "must not be negative",
             );
         }
-        other => return Ok(other.to_token_stream()),
+        _ => return Ok(None),
     };
-    let (seconds, nanos) = (length.as_secs(), length.subsec_nanos());
-    Ok(quote!(#krate::Duration::new(#seconds, #nanos)))
+    Ok(Some(length))
+}
+
+/// A number that is written out.
+pub(crate) fn literal(expr: &Expr) -> Option<f64> {
+    match expr {
+        Expr::Lit(ExprLit { lit: Lit::Int(whole), .. }) => whole.base10_parse().ok(),
+        Expr::Lit(ExprLit { lit: Lit::Float(real), .. }) => real.base10_parse().ok(),
+        Expr::Unary(unary) if matches!(unary.op, UnOp::Neg(_)) => Some(-literal(&unary.expr)?),
+        Expr::Paren(inner) => literal(&inner.expr),
+        _ => None,
+    }
 }
 
 /// A factor or a share: whole numbers will do.

@@ -1,6 +1,6 @@
 //! Reads a function, whose body stays as it was written.
 
-use proc_macro2::{Group, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{
     Attribute, Error, Result, Signature, Token, Visibility,
@@ -28,7 +28,15 @@ impl Parse for Function {
                  implementation",
             ));
         }
-        let TokenTree::Group(body) = input.parse()? else {
+        let mut body = input.parse()?;
+        // What `macro_rules` hand on as a block stands in a group that nobody sees.
+        while let TokenTree::Group(group) = &body {
+            if group.delimiter() != Delimiter::None {
+                break;
+            }
+            body = syn::parse2(group.stream())?;
+        }
+        let TokenTree::Group(body) = body else {
             return Err(input.error("expected the function's body"));
         };
         let body = hoist_inner_attributes(&mut attrs, body)?;

@@ -1,11 +1,11 @@
 //! The forms that a protected function can have: blocking, async, or giving a future.
 
-use crate::{options::Policy, parse::Function};
-use proc_macro2::{Delimiter, Group, Span, TokenStream};
+use crate::{instrument, options::Policy, parse::Function};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{
-    Block, Error, Expr, ExprAsync, GenericArgument, GenericParam, PathArguments, Result,
-    ReturnType, Stmt, Type, TypeParamBound, parse_quote, spanned::Spanned,
+    Block, Error, Expr, ExprAsync, GenericArgument, GenericParam, Local, Pat, PathArguments,
+    Result, ReturnType, Stmt, Type, TypeParamBound, parse_quote, spanned::Spanned,
 };
 
 /// A function as the expansion needs it.
@@ -21,6 +21,11 @@ pub(crate) struct Shape {
 enum Form {
     Blocking,
     Async,
+    /// Its body stands inside what `#[instrument]` has made.
+    Inside {
+        is_async: bool,
+        lead: Vec<Stmt>,
+    },
     /// It ends in an async block, perhaps boxed. The body stands in that.
     Future {
         before: Vec<Stmt>,
@@ -32,27 +37,38 @@ enum Form {
 }
 
 impl Shape {
-    pub(crate) fn of(policy: Policy, function: &Function) -> Result<Self> {
+    /// The shape of `function`. `inside` is its body before `#[instrument]` rewrote it.
+    pub(crate) fn of(policy: Policy, function: &Function, inside: Option<Group>) -> Result<Self> {
         let sig = &function.sig;
         let ReturnType::Type(_, output) = &sig.output else {
             return Err(Error::new_spanned(&sig.ident, "there is no return type"));
         };
-        let body = function.body.to_token_stream();
+        let body = quietly(inside.as_ref().unwrap_or(&function.body)).to_token_stream();
         let span = output.span();
-        if sig.asyncness.is_some() {
-            return Ok(Self { form: Form::Async, output: (**output).clone(), body, span });
+        let future = future_output(output);
+        if let (Some(inside), Some(output)) = (&inside, future) {
+            let stmts = syn::parse2::<Block>(inside.to_token_stream())?.stmts;
+            let (lead, body) = without_moves(function, stmts);
+            let form = Form::Inside { is_async: true, lead };
+            return Ok(Self { form, output: output.clone(), body, span });
         }
-        if let Some(inner) = future_output(output) {
-            return Self::of_future(policy, function, inner.clone());
+        let is_async = sig.asyncness.is_some();
+        if let (None, false, Some(output)) = (&inside, is_async, future) {
+            return Self::of_future(policy, function, output.clone());
         }
-        if policy == Policy::Timeout {
+        if policy == Policy::Timeout && !is_async {
             return Err(Error::new_spanned(
                 sig.fn_token,
                 "`#[timeout]` needs an `async fn`: blocking code cannot be stopped from outside, \
                  so set a limit on the call itself, such as a socket's read timeout",
             ));
         }
-        Ok(Self { form: Form::Blocking, output: (**output).clone(), body, span })
+        let form = match (inside, is_async) {
+            (Some(_), is_async) => Form::Inside { is_async, lead: Vec::new() },
+            (None, true) => Form::Async,
+            (None, false) => Form::Blocking,
+        };
+        Ok(Self { form, output: (**output).clone(), body, span })
     }
 
     /// `fn f() -> impl Future<Output = Result<..>> { async move { .. } }`, and what `#[async_trait]`
@@ -71,15 +87,18 @@ impl Shape {
         let Some(Stmt::Expr(last, None)) = before.pop() else { return Err(not_async()) };
         let (mut block, is_boxed) = async_block(last).ok_or_else(not_async)?;
         let stmts = std::mem::take(&mut block.block.stmts);
-        let at = if from_async_trait(function) { moved_arguments(&stmts) } else { 0 };
-        let (lead, rest) = stmts.split_at(at);
-        let body = quote!({ #(#rest)* });
-        let form = Form::Future { before, block: Box::new(block), is_boxed, lead: lead.to_vec() };
+        let (lead, body) = without_moves(function, stmts);
+        let form = Form::Future { before, block: Box::new(block), is_boxed, lead };
         Ok(Self { form, output, body, span })
     }
 
     pub(crate) fn is_async(&self) -> bool {
-        !matches!(self.form, Form::Blocking)
+        !matches!(self.form, Form::Blocking | Form::Inside { is_async: false, .. })
+    }
+
+    /// Where the output is named.
+    pub(crate) fn return_span(&self) -> Span {
+        self.span
     }
 
     /// The output, for a `let`: what `impl Trait` stands for is inferred.
@@ -92,26 +111,42 @@ impl Shape {
         without_impl(&self.output, &parse_quote!(()))
     }
 
+    /// Takes the `mut` from what an argument called `name` is moved to; says whether there was one.
+    pub(crate) fn take_mut(&mut self, name: &Ident) -> bool {
+        let (Form::Future { lead, .. } | Form::Inside { lead, .. }) = &mut self.form else {
+            return false;
+        };
+        let is_named = |stmt: &mut Stmt| match stmt {
+            Stmt::Local(Local { pat: Pat::Ident(pat), .. }) if pat.ident == *name => {
+                pat.mutability.take()
+            }
+            _ => None,
+        };
+        lead.iter_mut().find_map(is_named).is_some()
+    }
+
     /// One attempt, after the statements in `first`: its outcome.
-    pub(crate) fn attempt(&self, krate: &TokenStream, first: TokenStream) -> TokenStream {
+    pub(crate) fn attempt(&self, krate: &TokenStream, first: &TokenStream) -> TokenStream {
         let started = self.started(krate, first);
         match self.is_async() {
             true => quote!(#started.await),
-            false => quote!((#started)()),
+            false => quote!(#krate::once(#started)),
         }
     }
 
     /// One attempt, as a future or a closure.
-    pub(crate) fn started(&self, krate: &TokenStream, first: TokenStream) -> TokenStream {
+    pub(crate) fn started(&self, krate: &TokenStream, first: &TokenStream) -> TokenStream {
         let (returns, body) = (self.annotated_type(), &self.body);
-        match self.form {
-            Form::Blocking => quote! {
+        // What a body moves cannot be moved again: that is said at the body.
+        let at = self.body.span().resolved_at(Span::mixed_site());
+        match self.is_async() {
+            false => quote_spanned! {at=>
                 || -> #returns { #first #body }
             },
-            Form::Async | Form::Future { .. } => {
+            true => {
                 // Never taken: it types the block by the signature, so that errors point at the body.
                 let typed = quote_spanned!(self.span=> return #krate::never::<#returns>(););
-                quote! {
+                quote_spanned! {at=>
                     async {
                         if false { #typed }
                         #first
@@ -123,9 +158,12 @@ impl Shape {
     }
 
     /// The function's body, with `wrapped` in place of what ran before.
-    pub(crate) fn with_body(&self, span: Span, wrapped: TokenStream) -> Group {
+    pub(crate) fn with_body(&self, body: &Group, wrapped: TokenStream) -> Group {
         let tokens = match &self.form {
             Form::Blocking | Form::Async => wrapped,
+            Form::Inside { lead, .. } => {
+                return instrument::with_inside(body, &quote!(#(#lead)* #wrapped));
+            }
             Form::Future { before, block, is_boxed, lead } => {
                 let (attrs, capture) = (&block.attrs, &block.capture);
                 let block = quote!(#(#attrs)* async #capture { #(#lead)* #wrapped });
@@ -136,13 +174,24 @@ impl Shape {
             }
         };
         let mut group = Group::new(Delimiter::Brace, tokens);
-        group.set_span(span);
+        group.set_span(body.span());
         group
     }
 }
 
+/// A body of one expression would be told that its braces are not needed where it is going to stand:
+/// let them come from the expansion.
+fn quietly(body: &Group) -> Group {
+    let mut quiet = body.clone();
+    let is_semicolon = |token| matches!(&token, TokenTree::Punct(punct) if punct.as_char() == ';');
+    if !body.stream().into_iter().any(is_semicolon) {
+        quiet.set_span(body.span().resolved_at(Span::mixed_site()));
+    }
+    quiet
+}
+
 /// `Output` of `impl Future<Output = ..>` or `Pin<Box<dyn Future<Output = ..>>>`.
-fn future_output(ty: &Type) -> Option<&Type> {
+pub(crate) fn future_output(ty: &Type) -> Option<&Type> {
     match ty {
         Type::ImplTrait(future) => output_of(future.bounds.iter()),
         Type::TraitObject(future) => output_of(future.bounds.iter()),
@@ -156,6 +205,7 @@ fn future_output(ty: &Type) -> Option<&Type> {
             }
         }
         Type::Paren(inner) => future_output(&inner.elem),
+        Type::Group(inner) => future_output(&inner.elem),
         _ => None,
     }
 }
@@ -191,6 +241,24 @@ fn async_block(expr: Expr) -> Option<(ExprAsync, bool)> {
         }
         _ => None,
     }
+}
+
+/// The `E` of `Result<T, E>`, if it is written out.
+pub(crate) fn error_type(output: &Type) -> Option<&Type> {
+    let Type::Path(path) = output else { return None };
+    let last = path.path.segments.last().filter(|last| last.ident == "Result")?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
+    match arguments.args.get(1) {
+        Some(GenericArgument::Type(error)) => Some(error),
+        _ => None,
+    }
+}
+
+/// What `#[async_trait]` puts in front of a body, which is to be done once, and the rest.
+fn without_moves(function: &Function, stmts: Vec<Stmt>) -> (Vec<Stmt>, TokenStream) {
+    let at = if from_async_trait(function) { moved_arguments(&stmts) } else { 0 };
+    let (lead, rest) = stmts.split_at(at);
+    (lead.to_vec(), quote!({ #(#rest)* }))
 }
 
 fn from_async_trait(function: &Function) -> bool {

@@ -233,6 +233,73 @@ fn a_stack_of_four_allocates_nothing() {
 
 /// The time window is also led over two hundred of its buckets, by a clock that moves.
 #[cfg(feature = "testing")]
+/// Functions with attributes, in the place of policies.
+#[cfg(feature = "macros")]
+#[allow(clippy::cast_possible_truncation, reason = "short texts have short lengths")]
+mod protected {
+    use super::*;
+    use seawall::{Error, circuit_breaker, fallback, retry, timeout};
+
+    type Rich<T> = Result<T, Error<Down>>;
+
+    static BUDGET: RetryBudget = RetryBudget::new(0.1, 10);
+    static NAMED: CircuitBreaker = CircuitBreaker::builder().name("named").build();
+
+    #[fallback([from_cache(id), || Err(Down(1)), |error| error.to_string().len() as u32])]
+    #[circuit_breaker]
+    #[retry(
+        budget = BUDGET, total_timeout = 60, jitter = "full", when = |down| down.0 < 9,
+        on_retry = |_| assert!(!id.is_empty())
+    )]
+    #[timeout(3600)]
+    async fn stacked(id: &str, is_slow: bool) -> Rich<u32> {
+        if is_slow {
+            pending_once().await;
+        }
+        Ok(id.len() as u32)
+    }
+
+    fn from_cache(id: &str) -> u32 {
+        String::from(id).len() as u32
+    }
+
+    #[fallback([from_cache(id), || Err(Down(1))])]
+    #[circuit_breaker(policy = NAMED)]
+    #[retry(when_result = |n| *n > 9, retry_after = |_| None)]
+    fn blocking(id: &str) -> Rich<u32> {
+        Ok(id.len() as u32)
+    }
+
+    #[retry]
+    #[fallback([|| Err(Down(1))])]
+    async fn plain(id: &str) -> Outcome {
+        Ok(id.len() as u32)
+    }
+
+    #[circuit_breaker]
+    #[retry]
+    fn boxed(id: &str) -> Result<u32, Box<dyn std::error::Error>> {
+        Ok(id.len() as u32)
+    }
+
+    #[circuit_breaker(key = host)]
+    async fn keyed(host: &str) -> Rich<u32> {
+        Ok(host.len() as u32)
+    }
+
+    #[test]
+    fn a_protected_function_allocates_nothing_when_all_is_well() {
+        let runtime = a_runtime();
+        let _entered = runtime.enter();
+        assert_none("stacked", || assert_eq!(finish(stacked("abc", false)), Ok(3)));
+        assert_none("stacked, pending", || assert_eq!(finish(stacked("abc", true)), Ok(3)));
+        assert_none("blocking", || assert_eq!(blocking("abc"), Ok(3)));
+        assert_none("plain", || assert_eq!(finish(plain("abc")), Ok(3)));
+        assert_none("boxed", || assert_eq!(boxed("abc").unwrap(), 3));
+        assert_none("keyed", || assert_eq!(finish(keyed("abc")), Ok(3)));
+    }
+}
+
 #[test]
 fn windows_hold_no_more_memory_after_a_million_calls() {
     use seawall::testing::{ManualClock, Scope};

@@ -17,6 +17,7 @@ use std::{
 /// What can be named as a function's breaker.
 #[diagnostic::on_unimplemented(
     message = "`policy` of a circuit breaker must be a `CircuitBreaker`, not `{Self}`",
+    label = "not a circuit breaker",
     note = "a static, a reference, an `Arc` or a `LazyLock` of one will do"
 )]
 pub trait Breaker {
@@ -37,6 +38,7 @@ impl<C> Breaker for CircuitBreaker<C> {
 
 macro_rules! forward {
     ($([$($generics:tt)*] $holder:ty),+ $(,)?) => {$(
+        #[diagnostic::do_not_recommend]
         impl<B: Breaker, $($generics)*> Breaker for $holder {
             type Classify = B::Classify;
 

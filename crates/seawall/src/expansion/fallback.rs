@@ -1,12 +1,13 @@
 //! `#[fallback]`: the answers that are tried one after the other.
 
+use super::kind::Returns;
 use crate::{
     error::{Error, FallbackExhaustedError},
     event::{self, Event},
     fallback::{Answer, AnswerBlocking, FallbackChain, IntoOutcome},
     setting::Name,
 };
-use std::future;
+use std::{future, marker::PhantomData};
 
 /// What an entry gives: a value, a `Result`, or a future of either. The marker is inferred.
 #[diagnostic::on_unimplemented(
@@ -19,6 +20,27 @@ pub trait Entry<T, E, M> {
     fn answer(self) -> impl Future<Output = Result<T, Error<E>>>;
 }
 
+/// What an entry gives in a blocking function.
+#[diagnostic::on_unimplemented(
+    message = "an entry of a fallback for `Result<{T}, {E}>` in a blocking function cannot give `{Self}`",
+    label = "not an answer of this function",
+    note = "give a `{T}` or a `Result<{T}, {E}>`; a future can only be awaited in an `async fn`"
+)]
+pub trait EntryBlocking<T, E> {
+    /// The answer.
+    ///
+    /// # Errors
+    /// What the entry failed with.
+    fn answer(self) -> Result<T, Error<E>>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, E, X: IntoOutcome<T, E>> EntryBlocking<T, E> for X {
+    fn answer(self) -> Result<T, Error<E>> {
+        self.into_outcome()
+    }
+}
+
 /// Marks answers that are there at once.
 #[derive(Debug)]
 pub struct Now;
@@ -27,12 +49,14 @@ pub struct Now;
 #[derive(Debug)]
 pub struct Later;
 
+#[diagnostic::do_not_recommend]
 impl<T, E, X: IntoOutcome<T, E>> Entry<T, E, Now> for X {
     fn answer(self) -> impl Future<Output = Result<T, Error<E>>> {
         future::ready(self.into_outcome())
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T, E, F: Future<Output: IntoOutcome<T, E>>> Entry<T, E, Later> for F {
     async fn answer(self) -> Result<T, Error<E>> {
         self.await.into_outcome()
@@ -46,29 +70,32 @@ pub fn see<'e, E: ?Sized, R>(error: &'e E, entry: impl FnOnce(&'e E) -> R) -> R 
 
 /// The entries that failed so far.
 #[derive(Debug)]
-pub struct Failed<E> {
+pub struct Failed<T, E> {
     name: &'static str,
     errors: Vec<Error<E>>,
+    value: PhantomData<fn() -> T>,
 }
 
-impl<E> Failed<E> {
-    /// None yet.
-    pub const fn none(name: &'static str) -> Self {
-        Self { name, errors: Vec::new() }
+impl<T, E> Failed<T, E> {
+    /// None yet, of a function that returns `R` and failed with `primary`: entries are held to its
+    /// type, and do not make it.
+    pub fn of<R: Returns<Value = T>>(name: &'static str, primary: &Error<E>) -> Self {
+        let _ = primary;
+        Self { name, errors: Vec::new(), value: PhantomData }
     }
 
     /// The entry's answer, or none and one more that failed.
-    pub async fn try_entry<T, M, X: Entry<T, E, M>>(&mut self, entry: X) -> Option<T> {
+    pub async fn try_entry<M, X: Entry<T, E, M>>(&mut self, entry: X) -> Option<T> {
         let answer = entry.answer().await;
         self.note(answer)
     }
 
     /// The same for blocking code.
-    pub fn try_entry_blocking<T, X: IntoOutcome<T, E>>(&mut self, entry: X) -> Option<T> {
-        self.note(entry.into_outcome())
+    pub fn try_entry_blocking<X: EntryBlocking<T, E>>(&mut self, entry: X) -> Option<T> {
+        self.note(entry.answer())
     }
 
-    fn note<T>(&mut self, answer: Result<T, Error<E>>) -> Option<T> {
+    fn note(&mut self, answer: Result<T, Error<E>>) -> Option<T> {
         match answer {
             Ok(value) => Some(value),
             Err(error) => {

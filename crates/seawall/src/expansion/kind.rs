@@ -1,10 +1,8 @@
 //! Rich or plain: what a function's error type can say.
 
-use crate::{
-    error::{CircuitBreakerOpenError, Error, Rejection},
-    retry::Retrying,
-};
-use std::{error, marker::PhantomData, ops::Deref};
+use super::hooks::Of;
+use crate::error::{CircuitBreakerOpenError, Error, Rejection};
+use std::{error, io, marker::PhantomData, ops::Deref};
 
 /// What a protected function returns.
 #[diagnostic::on_unimplemented(
@@ -28,6 +26,12 @@ impl<T, E> Returns for Result<T, E> {
 #[expect(clippy::unreachable, reason = "stands behind `if false`")]
 pub fn never<R>() -> R {
     unreachable!("stands behind `if false`")
+}
+
+/// Runs `body`, which may give away what it has borrowed: a closure called on the spot may not.
+#[inline(always)]
+pub fn once<R>(body: impl FnOnce() -> R) -> R {
+    body()
 }
 
 /// The error type of a function.
@@ -65,14 +69,32 @@ impl<E: 'static> Kind<Error<E>> {
 
     /// What a breaker made of it.
     #[inline(always)]
-    pub fn lower_open<T>(&self, outcome: Result<T, Error<E>>) -> Result<T, Error<E>> {
+    pub fn lower_open<T>(
+        &self,
+        outcome: Result<T, Error<E>>,
+        _: fn(CircuitBreakerOpenError) -> Error<E>,
+    ) -> Result<T, Error<E>> {
         outcome
     }
 
     /// What a timeout made of it.
     #[inline(always)]
-    pub fn lower_rejection<T>(&self, outcome: Result<T, Error<E>>) -> Result<T, Error<E>> {
+    pub fn lower_rejection<T>(
+        &self,
+        outcome: Result<T, Error<E>>,
+        _: fn(Rejection) -> Error<E>,
+    ) -> Result<T, Error<E>> {
         outcome
+    }
+
+    /// How it says that a breaker is open.
+    pub fn says_open(&self) -> fn(CircuitBreakerOpenError) -> Error<E> {
+        |open| Error::Rejected(open.into())
+    }
+
+    /// How it says that a call was ended.
+    pub fn says_rejected(&self) -> fn(Rejection) -> Error<E> {
+        Error::Rejected
     }
 
     /// The error as the function would return it.
@@ -80,14 +102,9 @@ impl<E: 'static> Kind<Error<E>> {
         error
     }
 
-    /// A predicate on the operation's error, whose type is told to closures so.
-    pub fn hook<P: Fn(&E) -> R, R>(&self, hook: P) -> P {
-        hook
-    }
-
-    /// A listener, likewise.
-    pub fn listener<L: Fn(Retrying<'_, E>)>(&self, listener: L) -> L {
-        listener
+    /// What hooks see: the operation's error.
+    pub fn errors(&self) -> Of<E> {
+        Of::new()
     }
 
     /// A rejection is told by its own variant here.
@@ -103,19 +120,30 @@ pub trait Plain<E: 'static> {
     /// What a retry or a fallback made of it, as the function returns it.
     fn lower<T>(&self, outcome: Result<T, Error<E>>) -> Result<T, E>;
     /// What a breaker made of it.
-    fn lower_open<T>(&self, outcome: Result<T, Error<E>>) -> Result<T, E>
+    fn lower_open<T>(
+        &self,
+        outcome: Result<T, Error<E>>,
+        says: fn(CircuitBreakerOpenError) -> E,
+    ) -> Result<T, E>;
+    /// What a timeout made of it.
+    fn lower_rejection<T>(
+        &self,
+        outcome: Result<T, Error<E>>,
+        says: fn(Rejection) -> E,
+    ) -> Result<T, E>;
+    /// How it says that a breaker is open. Asked for by itself, so that the compiler's word on an
+    /// error that cannot stands where the error is named.
+    fn says_open(&self) -> fn(CircuitBreakerOpenError) -> E
     where
         E: FromOpen;
-    /// What a timeout made of it.
-    fn lower_rejection<T>(&self, outcome: Result<T, Error<E>>) -> Result<T, E>
+    /// How it says that a call was ended.
+    fn says_rejected(&self) -> fn(Rejection) -> E
     where
         E: FromRejection;
     /// The error as the function would return it.
     fn seen<'e>(&self, error: &'e Error<E>) -> &'e E;
-    /// A predicate on the error, whose type is told to closures so.
-    fn hook<P: Fn(&E) -> R, R>(&self, hook: P) -> P;
-    /// A listener, likewise.
-    fn listener<L: Fn(Retrying<'_, E>)>(&self, listener: L) -> L;
+    /// What hooks see.
+    fn errors(&self) -> Of<E>;
     /// Finds a breaker's rejection inside the error.
     fn finder(&self) -> fn(&E) -> Option<CircuitBreakerOpenError>;
 }
@@ -138,39 +166,51 @@ impl<E: 'static> Plain<E> for Kind<E> {
     }
 
     #[inline(always)]
-    fn lower_open<T>(&self, outcome: Result<T, Error<E>>) -> Result<T, E>
-    where
-        E: FromOpen,
-    {
+    fn lower_open<T>(
+        &self,
+        outcome: Result<T, Error<E>>,
+        says: fn(CircuitBreakerOpenError) -> E,
+    ) -> Result<T, E> {
         match outcome {
             Ok(value) => Ok(value),
-            Err(Error::Rejected(Rejection::CircuitBreakerOpen(open))) => Err(E::from_open(open)),
+            Err(Error::Rejected(Rejection::CircuitBreakerOpen(open))) => Err(says(open)),
             Err(error) => Err(lowered(error)),
         }
     }
 
     #[inline(always)]
-    fn lower_rejection<T>(&self, outcome: Result<T, Error<E>>) -> Result<T, E>
+    fn lower_rejection<T>(
+        &self,
+        outcome: Result<T, Error<E>>,
+        says: fn(Rejection) -> E,
+    ) -> Result<T, E> {
+        match outcome {
+            Ok(value) => Ok(value),
+            Err(Error::Rejected(rejection)) => Err(says(rejection)),
+            Err(error) => Err(lowered(error)),
+        }
+    }
+
+    fn says_open(&self) -> fn(CircuitBreakerOpenError) -> E
+    where
+        E: FromOpen,
+    {
+        E::from_open
+    }
+
+    fn says_rejected(&self) -> fn(Rejection) -> E
     where
         E: FromRejection,
     {
-        match outcome {
-            Ok(value) => Ok(value),
-            Err(Error::Rejected(rejection)) => Err(E::from_rejection(rejection)),
-            Err(error) => Err(lowered(error)),
-        }
+        E::from_rejection
     }
 
     fn seen<'e>(&self, error: &'e Error<E>) -> &'e E {
         error.operation().expect("a plain error is lifted as the operation's")
     }
 
-    fn hook<P: Fn(&E) -> R, R>(&self, hook: P) -> P {
-        hook
-    }
-
-    fn listener<L: Fn(Retrying<'_, E>)>(&self, listener: L) -> L {
-        listener
+    fn errors(&self) -> Of<E> {
+        Of::new()
     }
 
     fn finder(&self) -> fn(&E) -> Option<CircuitBreakerOpenError> {
@@ -307,7 +347,9 @@ fn open_in_chain(error: &(dyn error::Error + 'static)) -> Option<CircuitBreakerO
         if let Some(Rejection::CircuitBreakerOpen(open)) = error.downcast_ref() {
             return Some(open.clone());
         }
-        next = error.source();
+        // Its `source` is that of the error it holds, and so passes over that one.
+        let held = error.downcast_ref().and_then(io::Error::get_ref);
+        next = held.map(|held| held as &(dyn error::Error + 'static)).or_else(|| error.source());
     }
     None
 }

@@ -26,14 +26,14 @@ pub use crate::{
     },
 };
 pub use breaker::{Breaker, InlineBreaker};
-pub use fallback::{Entry, Failed, Later, Now, cover, cover_blocking, see};
-pub use hooks::{expected_exception, ignore, on_value, retry_after, when};
+pub use fallback::{Entry, EntryBlocking, Failed, Later, Now, cover, cover_blocking, see};
+pub use hooks::{Of, expected_exception, ignore, retry_after, values, when, when_result};
 pub use kind::{
     AsDynError, Find, FromOpen, FromRejection, Kind, Plain, Returns, ViaDeref, ViaError, ViaNone,
-    never,
+    never, once,
 };
 pub use lifted::{Lifted, lifted};
-pub use retry::{InlineRetry, RetryCall};
+pub use retry::{InlineRetry, Retry, RetryCall, named};
 #[cfg(feature = "macros")]
 pub use seawall_macros::{
     __seawall_circuit_breaker, __seawall_fallback, __seawall_retry, __seawall_timeout,

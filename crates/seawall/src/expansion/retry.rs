@@ -6,7 +6,7 @@ use crate::retry::DefaultSleeper;
 use crate::{
     error::Error,
     retry::{
-        Extras, OnRetry, RetryPolicy,
+        Extras, OnRetry, RetryExecutor, RetryPolicy,
         run::{self, Call, Source, Step, Waiting},
         settings::Settings,
     },
@@ -79,40 +79,55 @@ impl<T, E, C: Classify<T, E>, L: OnRetry<E>> Waiting<T, E> for InlineRetry<'_, C
     }
 }
 
+/// What can be named as a function's retry policy.
+#[diagnostic::on_unimplemented(
+    message = "`policy` of a retry must be a `RetryPolicy` or a `RetryExecutor`, not `{Self}`",
+    label = "not a retry policy",
+    note = "a static, a reference, an `Arc` or a `LazyLock` of one will do"
+)]
+pub trait Retry {
+    /// What decides.
+    type Source;
+
+    /// The policy.
+    fn source(&self) -> &Self::Source;
+}
+
+impl<C> Retry for RetryPolicy<C> {
+    type Source = Self;
+
+    fn source(&self) -> &Self {
+        self
+    }
+}
+
+impl<C, L, S> Retry for RetryExecutor<C, L, S> {
+    type Source = Self;
+
+    fn source(&self) -> &Self {
+        self
+    }
+}
+
 macro_rules! forward {
     ($([$($generics:tt)*] $holder:ty),+ $(,)?) => {$(
-        impl<T, E, R: Source<T, E>, $($generics)*> Source<T, E> for $holder {
-            type Classify = R::Classify;
-            type Listener = R::Listener;
+        #[diagnostic::do_not_recommend]
+        impl<R: Retry, $($generics)*> Retry for $holder {
+            type Source = R::Source;
 
-            fn settings(&self) -> &Settings {
-                (**self).settings()
-            }
-
-            fn classify(&self) -> &R::Classify {
-                (**self).classify()
-            }
-
-            fn extras(&self) -> &Extras {
-                (**self).extras()
-            }
-
-            fn listener(&self) -> &R::Listener {
-                (**self).listener()
-            }
-        }
-
-        impl<T, E, R: Waiting<T, E>, $($generics)*> Waiting<T, E> for $holder {
-            type Sleeper = R::Sleeper;
-
-            fn sleeper(&self) -> &R::Sleeper {
-                (**self).sleeper()
+            fn source(&self) -> &R::Source {
+                (**self).source()
             }
         }
     )+};
 }
 
 forward!([] &R, [] Arc<R>, [] Box<R>, [F: FnOnce() -> R] LazyLock<R, F>);
+
+/// The policy that `policy` names.
+pub fn named<R: Retry<Source = S>, S>(policy: &R) -> &S {
+    policy.source()
+}
 
 /// One call. Small and idle until something fails.
 pub struct RetryCall<'a, T, E, R: Source<T, E>> {
@@ -176,7 +191,8 @@ impl<'a, T, E: 'static, R: Source<T, E>> RetryCall<'a, T, E, R> {
         R: Waiting<T, E>,
     {
         let (source, made, mocked) = (self.source, self.made(), self.is_mocked());
-        async move { run::wait(source.sleeper(), delay, made, mocked).await }
+        // Boxed: the future of every call would be as large as a timer, for the few that wait.
+        Box::pin(async move { run::wait(source.sleeper(), delay, made, mocked).await })
     }
 
     /// Blocks before the next attempt.

@@ -111,7 +111,7 @@ pub struct Attempts<'a, C = AnyError, S = DefaultSleeper> {
     state: State,
     /// When the call began; on policies without a total timeout, when it first failed.
     started: Option<Moment>,
-    /// The call's age at the outcome seen last.
+    /// The call's age at its end, if that is a failure.
     age: Duration,
     /// What a test has put in the place of retries where the call began. It ends under it.
     mock: Option<RetryMock>,
@@ -167,8 +167,6 @@ impl<'a, C, S> Attempts<'a, C, S> {
 
     /// Takes the verdict on an attempt and says what follows. Tells no one; waits for nothing.
     pub fn next(&mut self, verdict: Verdict) -> Next {
-        // With a total timeout the start is known; without one, age matters to no decision.
-        self.age = self.started.get_or_insert_with(Moment::now).elapsed();
         if let Some(budget) = self.budget() {
             match verdict {
                 Verdict::Success => budget.record_success(self.state.made > 0),
@@ -176,16 +174,32 @@ impl<'a, C, S> Attempts<'a, C, S> {
                 Verdict::Permanent | Verdict::Ignored => {}
             }
         }
-        let next = self.settings.decide(&mut self.state, verdict, self.age);
-        if let Next::RetryAfter(delay) = next {
+        // Without a total timeout, age matters to no decision, and the clock is left alone.
+        let elapsed = match self.settings.total_timeout {
+            Some(_) => self.elapsed(),
+            None => Duration::ZERO,
+        };
+        let mut next = self.settings.decide(&mut self.state, verdict, elapsed);
+        if let Next::RetryAfter(_) = next {
             if self.budget().is_some_and(|budget| !budget.try_retry()) {
-                return Next::GiveUp(ExhaustedReason::Budget);
-            }
-            if let Some(mock) = &self.mock {
-                mock.delayed(delay);
+                next = Next::GiveUp(ExhaustedReason::Budget);
             }
         }
+        match next {
+            Next::RetryAfter(delay) => {
+                self.started.get_or_insert_with(Moment::now);
+                if let Some(mock) = &self.mock {
+                    mock.delayed(delay);
+                }
+            }
+            Next::Done if verdict == Verdict::Success => {}
+            Next::Done | Next::GiveUp(_) => self.age = self.elapsed(),
+        }
         next
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.started.map(Moment::elapsed).unwrap_or_default()
     }
 
     /// Takes note that an attempt succeeded, which a retry budget earns by. For loops that use

@@ -237,6 +237,10 @@ impl Backoff {
 
     /// What the `n`th delay is drawn from, cut at the cap.
     pub(crate) fn interval(&self, n: u64, previous: Option<Duration>) -> (Duration, Duration) {
+        if self.base.is_zero() && !matches!(self.strategy, BackoffStrategy::Custom(_)) {
+            // Nothing grows out of nothing, and powers take their time.
+            return (Duration::ZERO, Duration::ZERO);
+        }
         if matches!(self.strategy, BackoffStrategy::Decorrelated) {
             let from = self.base.min(self.cap);
             let to = scale(previous.unwrap_or(self.base), self.multiplier, self.cap);

@@ -71,22 +71,23 @@ impl CountWindow {
         }
     }
 
-    /// Takes in a fast success where it takes the place of another: that decides nothing. False if
-    /// it is not so simple, or another thread is at it.
+    /// Takes in a fast success where that decides nothing: it takes the place of another, or is one
+    /// more and does not meet the minimum. False if it is not so simple, or another thread is at it.
     ///
     /// A function of its own that calls nothing: every register saved is a store that the locked
     /// instruction waits for.
     #[inline(never)]
-    pub(crate) fn replaces_success(&self, generation: u64) -> bool {
+    pub(crate) fn takes_success(&self, generation: u64) -> bool {
         let Some(ring) = self.ring.get() else { return false };
         let head = ring.head.load(Ordering::Relaxed);
-        let is_full = head & !(NEXT_MAX << NEXT) == generation << GENERATION | FULL;
-        if !is_full || ring.swap_head(head, head | LOCKED).is_err() {
+        let is_ready = head & !(NEXT_MAX << NEXT | FULL) == generation << GENERATION;
+        if !is_ready || ring.swap_head(head, head | LOCKED).is_err() {
             return false;
         }
-        let (next, _) = place(head);
-        let simple = ring.at(next) == 0;
+        let (next, full) = place(head);
         let calls = u64::from(self.calls);
+        let decides = !full && (next + 1 == calls || next + 1 == self.rates.minimum_calls);
+        let simple = !decides && ring.at(next) == 0;
         ring.unlock(if simple { moved_on(head, next, calls) } else { head });
         simple
     }
@@ -263,7 +264,7 @@ mod loom_tests {
     }
 
     fn succeed(window: &CountWindow, generation: u64) {
-        if !window.is_quiet(generation) && !window.replaces_success(generation) {
+        if !window.is_quiet(generation) && !window.takes_success(generation) {
             window.record(generation, Outcome::Success, || false);
         }
     }
@@ -295,7 +296,7 @@ mod loom_tests {
             let stale = {
                 let window = Arc::clone(&window);
                 thread::spawn(move || {
-                    let _ = window.replaces_success(1);
+                    let _ = window.takes_success(1);
                 })
             };
             window.record(2, Outcome::Success, || false);

@@ -111,8 +111,9 @@ impl Window {
     #[inline]
     pub(crate) fn takes_success(&self, generation: u64) -> bool {
         match self {
-            Self::Count(window) => window.replaces_success(generation),
-            Self::Nothing | Self::Time(_) => false,
+            Self::Nothing => false,
+            Self::Count(window) => window.takes_success(generation),
+            Self::Time(window) => window.takes_success(generation, Tick::now),
         }
     }
 

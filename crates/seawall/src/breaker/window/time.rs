@@ -41,6 +41,9 @@ struct Shard {
     buckets: [Bucket; BUCKETS],
     /// The tag of the bucket in which the minimum of calls was last seen met.
     met: AtomicU64,
+    /// When that bucket begins, in ms, and where it is: a success finds it without a division.
+    met_from: AtomicU64,
+    met_at: AtomicU64,
 }
 
 /// The tag says what the counts are of. It is `CHANGING` while they are set to zero for another
@@ -73,6 +76,11 @@ impl Tag {
         self.0 & NUMBER
     }
 
+    /// Where its bucket is.
+    const fn at(self) -> u64 {
+        self.number() % BUCKETS as u64
+    }
+
     /// Whether a bucket of this tag is in the window that ends with `now`: not older, and if the
     /// clock has gone back, also what lies ahead.
     const fn is_in_window(self, now: Self) -> bool {
@@ -87,6 +95,16 @@ impl TimeWindow {
         pub(crate) const fn new(bucket: u64, rates: Rates) -> Self {
             Self { bucket, rates, shards: OnceLock::new() }
         }
+    }
+
+    /// Takes in a fast success where that decides nothing: the minimum of calls has been seen met in
+    /// the current bucket. False if it is not so simple.
+    #[inline(never)]
+    pub(crate) fn takes_success(&self, generation: u64, now: impl FnOnce() -> Tick) -> bool {
+        self.shards.get().zip(thread_slot()).is_some_and(|(shards, slot)| {
+            let shard = shards.own[slot].get();
+            shard.is_some_and(|shard| shard.takes_success(generation, now(), self.bucket))
+        })
     }
 
     #[inline]
@@ -129,8 +147,10 @@ impl TimeWindow {
         let reading = shards.sum(tag);
         if reading.calls >= self.rates.minimum_calls {
             match slot {
-                Some(slot) => shards.own[slot].get_or_init(Box::default).note_met(tag),
-                None => sync::lock(&shards.shared).get_or_insert_default().note_met(tag),
+                Some(slot) => shards.own[slot].get_or_init(Box::default).note_met(tag, self.bucket),
+                None => {
+                    sync::lock(&shards.shared).get_or_insert_default().note_met(tag, self.bucket)
+                }
             }
         }
         self.rates.trip(reading)
@@ -166,7 +186,8 @@ impl Shards {
 
 impl Default for Shard {
     fn default() -> Self {
-        Self { buckets: std::array::from_fn(|_| Bucket::new()), met: AtomicU64::new(CHANGING) }
+        let [met, met_from, met_at] = [CHANGING, 0, 0].map(AtomicU64::new);
+        Self { buckets: std::array::from_fn(|_| Bucket::new()), met, met_from, met_at }
     }
 }
 
@@ -174,8 +195,7 @@ impl Shard {
     /// Counts an outcome; true if it gives cause to decide. The caller is the only writer.
     #[inline]
     fn record(&self, tag: Tag, outcome: Outcome, current: impl Fn() -> bool) -> bool {
-        let at = usize::try_from(tag.number() % BUCKETS as u64).unwrap_or_default();
-        let bucket = &self.buckets[at];
+        let bucket = &self.buckets[usize::try_from(tag.at()).unwrap_or_default()];
         let held = Tag(bucket.tag.load(Ordering::Relaxed));
         if held != tag && !bucket.turn(held, tag, current) {
             return false;
@@ -184,8 +204,28 @@ impl Shard {
         outcome != Outcome::Success || self.met.load(Ordering::Relaxed) != tag.0
     }
 
-    fn note_met(&self, tag: Tag) {
+    fn note_met(&self, tag: Tag, bucket: u64) {
         self.met.store(tag.0, Ordering::Relaxed);
+        self.met_from.store(tag.number() * bucket, Ordering::Relaxed);
+        self.met_at.store(tag.at(), Ordering::Relaxed);
+    }
+
+    /// See [`TimeWindow::takes_success`]. The caller is the only writer.
+    #[inline]
+    fn takes_success(&self, generation: u64, now: Tick, length: u64) -> bool {
+        let met = Tag(self.met.load(Ordering::Relaxed));
+        let age = now.as_millis().wrapping_sub(self.met_from.load(Ordering::Relaxed));
+        let at = usize::try_from(self.met_at.load(Ordering::Relaxed)).unwrap_or_default();
+        let Some(bucket) = self.buckets.get(at) else { return false };
+        // The bucket may have turned since.
+        let is_current = met.generation() == generation
+            && age < length
+            && bucket.tag.load(Ordering::Relaxed) == met.0
+            && met.0 != CHANGING;
+        if is_current {
+            bucket.count(Outcome::Success);
+        }
+        is_current
     }
 
     fn add_to(&self, sum: &mut Reading, now: Tag) {

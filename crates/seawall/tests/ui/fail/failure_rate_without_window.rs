@@ -1,0 +1,11 @@
+use seawall::{Error, circuit_breaker};
+
+#[derive(Debug)]
+struct Down;
+
+#[circuit_breaker(failure_rate = 0.5)]
+async fn load() -> Result<String, Error<Down>> {
+    Err(Down)?
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use seawall::retry;
+
+#[retry]
+struct Client {
+    url: String,
+}
+
+fn main() {}

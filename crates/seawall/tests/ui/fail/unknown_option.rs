@@ -1,0 +1,11 @@
+use seawall::{Error, retry};
+
+#[derive(Debug)]
+struct Down;
+
+#[retry(max_atempts = 3)]
+async fn load() -> Result<String, Error<Down>> {
+    Err(Down)?
+}
+
+fn main() {}
