@@ -78,7 +78,8 @@ impl Moment {
     pub(crate) fn now() -> Self {
         let now = scope::now().unwrap_or_else(clock::exact);
         let nanos = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-        Self(NonZeroU64::new(nanos).unwrap_or(NonZeroU64::MIN))
+        // One more for all, so that the epoch itself is no exception.
+        Self(NonZeroU64::MIN.saturating_add(nanos))
     }
 
     pub(crate) fn elapsed(self) -> Duration {
@@ -251,5 +252,15 @@ mod tests {
         assert!(Tick::now() >= tick);
         assert!(moment.elapsed() < Duration::from_secs(60));
         assert!((1..=20).contains(&Tick::step()), "{}", Tick::step());
+    }
+
+    #[test]
+    #[cfg(feature = "testing")]
+    fn what_begins_at_the_epoch_is_timed_exactly() {
+        let clock = crate::testing::ManualClock::default();
+        let _entered = crate::testing::Scope::new(clock.clone()).enter();
+        let moment = Moment::now();
+        clock.advance(Duration::from_millis(20));
+        assert_eq!(moment.elapsed(), Duration::from_millis(20));
     }
 }
