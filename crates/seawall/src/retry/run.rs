@@ -216,9 +216,11 @@ impl<'a, T, E: 'static, R: Source<T, E> + ?Sized> Call<'a, T, E, R> {
         self.attempts.tell(next, error);
         match next {
             Next::Done if self.earlier.is_empty() => Step::Return(outcome),
-            Next::Done => Step::Return(
-                outcome.map_err(|last| self.exhausted(ExhaustedReason::Permanent, last)),
-            ),
+            Next::Done => {
+                self.attempts.note_age();
+                let reason = ExhaustedReason::Permanent;
+                Step::Return(outcome.map_err(|last| self.exhausted(reason, last)))
+            }
             Next::GiveUp(reason) => {
                 Step::Return(outcome.map_err(|last| self.exhausted(reason, last)))
             }

@@ -3,8 +3,8 @@
 
 use crate::common::{Calls, Down, MS, Outcome};
 use seawall::{
-    CircuitBreaker, Describe, DynBlockingPolicy, DynPolicy, Error, ExhaustedReason, FallbackChain,
-    Pipeline, Rejection, RetryExecutor, RetryPolicy, Timeout,
+    CircuitBreaker, Classify, Describe, DynBlockingPolicy, DynPolicy, Error, ExhaustedReason,
+    FallbackChain, Jitter, Pipeline, Rejection, RetryExecutor, RetryPolicy, Timeout, Verdict,
 };
 use std::{error, sync::Arc, time::Duration};
 
@@ -237,6 +237,27 @@ async fn kept_errors_survive_a_permanent_error() {
     // One attempt has nothing before it: the error is as it is.
     let first = RetryPolicy::builder().keep_errors(9).when(|_: &Down| false).build();
     assert_eq!(first.run(async || Outcome::Err(Down(7))).await, Err(Error::Operation(Down(7))));
+}
+
+/// Law 10: and how long it took, whatever a classifier calls the last one.
+#[tokio::test(start_paused = true)]
+async fn kept_errors_come_with_the_calls_age() {
+    struct ByNumber;
+    impl Classify<u32, Down> for ByNumber {
+        fn classify(&self, outcome: Result<&u32, &Down>) -> Verdict {
+            match outcome {
+                Err(Down(1)) => Verdict::TRANSIENT,
+                _ => Verdict::Success,
+            }
+        }
+    }
+    let retry = RetryPolicy::builder().base_delay(MS).jitter(Jitter::None).keep_errors(9);
+    let policy = retry.classify_with(ByNumber).build();
+    let calls = Calls::new();
+    let Err(Error::RetryExhausted(ended)) = policy.run(async || calls.fail()).await else {
+        panic!("the second error ends it");
+    };
+    assert_eq!((ended.attempts(), ended.elapsed()), (2, MS));
 }
 
 /// Law 10: asking for the errors changes nothing else.
