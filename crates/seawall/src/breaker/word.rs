@@ -143,7 +143,7 @@ pub(crate) enum Input {
     /// By hand: as new.
     Reset,
     /// By hand: whatever a test wants.
-    #[cfg(any(test, feature = "testing"))]
+    #[cfg(feature = "testing")]
     Force(CircuitState),
 }
 
@@ -212,11 +212,11 @@ impl Rules {
             Input::Close if word.is_closed() => noted(word),
             Input::Close => moved(word, CircuitState::Closed, 0, TransitionCause::Manual),
             Input::Reset => moved(word, CircuitState::Closed, 0, TransitionCause::Reset),
-            #[cfg(any(test, feature = "testing"))]
+            #[cfg(feature = "testing")]
             Input::Force(CircuitState::Open) => {
                 self.open(word, 0, TransitionCause::Manual, now, random)
             }
-            #[cfg(any(test, feature = "testing"))]
+            #[cfg(feature = "testing")]
             // No slot taken, and so no lease to speak of: half-open with an empty payload.
             Input::Force(state) => moved(word, state, 0, TransitionCause::Manual),
         }
