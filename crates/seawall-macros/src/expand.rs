@@ -123,21 +123,18 @@ impl Context<'_> {
         }
     }
 
-    /// One attempt, as the engine's outcome.
-    fn lifted(&self) -> TokenStream {
+    /// `let __outcome = ..`: the only attempt.
+    fn only_attempt(&self) -> TokenStream {
         let returns = self.shape.annotated_type();
         let attempt = self.shape.attempt(self.krate, &self.clones);
-        hidden! {
-            let __outcome: #returns = #attempt;
-            __kind.lift(__outcome)
-        }
+        hidden!(let __outcome: #returns = #attempt;)
     }
 
     /// The only attempt, as a future of the engine's outcome.
     fn lifted_future(&self) -> TokenStream {
         let krate = self.krate;
         let future = self.shape.started(krate, &TokenStream::new());
-        hidden!(#krate::lifted(#future, |__outcome| __kind.lift(__outcome)))
+        hidden!(#krate::lifted(#future, move |__outcome| __kind.lift(__outcome)))
     }
 
     /// What messages and events call the policy: the name given, else the function's.
@@ -207,36 +204,45 @@ impl Context<'_> {
         let attempt = self.shape.attempt(krate, &self.clones);
         let source = self.retry_source()?;
         let wait = match self.shape.is_async() {
-            true => hidden!(#krate::RetryCall::wait(&__call, __delay).await),
-            false => hidden!(#krate::RetryCall::wait_blocking(&__call, __delay)),
+            true => hidden!(#krate::Pause::wait(__pause).await),
+            false => hidden!(#krate::Pause::wait_blocking(__pause)),
         };
         let attempts = hidden! {
             #source
-            let mut __call = #krate::RetryCall::new(__retry, __kind.finder());
+            let mut __call = #krate::RetryCall::new(__retry);
             loop {
-                let __step = match #krate::RetryCall::injected(&mut __call) {
-                    ::core::option::Option::Some(__step) => __step,
+                let __step = match #krate::RetryCall::injected(&__call) {
+                    ::core::option::Option::Some(__error) => {
+                        let __outcome = ::core::result::Result::Err(__error);
+                        #krate::RetryCall::settle(__call, __outcome, __kind.finder())
+                    }
                     ::core::option::Option::None => {
                         #[allow(clippy::redundant_closure_call)]
                         let __outcome: #returns = #attempt;
                         match __outcome {
-                            ::core::result::Result::Ok(__value)
-                                if #krate::RetryCall::ends_with(&__call, &__value) =>
-                            {
-                                break ::core::result::Result::Ok(__value);
+                            ::core::result::Result::Ok(__value) => {
+                                match #krate::RetryCall::unless_ended_by(__call, &__value) {
+                                    ::core::option::Option::None => {
+                                        break ::core::result::Result::Ok(__value);
+                                    }
+                                    ::core::option::Option::Some(__call) => {
+                                        let __outcome = ::core::result::Result::Ok(__value);
+                                        #krate::RetryCall::settle(__call, __outcome, __kind.finder())
+                                    }
+                                }
                             }
-                            __outcome => {
-                                let __outcome = __kind.lift(__outcome);
-                                #krate::RetryCall::settle(&mut __call, __outcome)
+                            ::core::result::Result::Err(__error) => {
+                                let __outcome =
+                                    ::core::result::Result::Err(__kind.lift_error(__error));
+                                #krate::RetryCall::settle(__call, __outcome, __kind.finder())
                             }
                         }
                     }
                 };
-                let __delay = match __step {
+                __call = match __step {
                     #krate::Break(__outcome) => break __kind.lower(__outcome),
-                    #krate::Continue(__delay) => __delay,
+                    #krate::Continue(__pause) => #wait,
                 };
-                #wait;
             }
         };
         let hooked = self.with_hooks(
@@ -270,11 +276,12 @@ impl Context<'_> {
             return Ok(match attached.iter().any(|name| self.options.get(name).is_some()) {
                 true => hidden! {
                     let __policy = &(#policy);
-                    let __retry = &#krate::InlineRetry::of(__policy, #extras, #listener);
+                    let __inline = #krate::InlineRetry::of(__policy, #extras, #listener);
+                    let __retry = || &__inline;
                 },
                 false => hidden_at! { policy.span()=>
                     let __policy = &(#policy);
-                    let __retry = #krate::named(__policy);
+                    let __retry = || #krate::named(__policy);
                 },
             });
         }
@@ -300,13 +307,21 @@ impl Context<'_> {
             }
         }
         let classifier = self.classifier(&["when", "retry_after", "when_result"]);
-        Ok(hidden! {
-            let __retry = &#krate::InlineRetry::new(
-                const { &#krate::RetryPolicy::builder().name(#name)#setters.build() },
-                #classifier,
-                #extras,
-                #listener,
-            );
+        let policy = hidden! {
+            const { &#krate::RetryPolicy::builder().name(#name)#setters.build() }
+        };
+        let is_hooked = ["when", "retry_after", "when_result", "on_retry"]
+            .iter()
+            .any(|hook| self.options.get(hook).is_some());
+        Ok(match is_hooked {
+            true => hidden! {
+                let __inline = #krate::InlineRetry::new(#policy, #classifier, #extras, #listener);
+                let __retry = || &__inline;
+            },
+            false => hidden! {
+                let __retry =
+                    || const { &#krate::InlineRetry::new(#policy, #classifier, #extras, #listener) };
+            },
         })
     }
 
@@ -336,16 +351,27 @@ impl Context<'_> {
     }
 
     fn circuit_breaker(&self) -> Result<TokenStream> {
-        let (kind, lifted, future) = (self.kind(), self.lifted(), self.lifted_future());
+        let (kind, attempt, future) = (self.kind(), self.only_attempt(), self.lifted_future());
         let breaker = self.breaker()?;
         let guarded = match self.shape.is_async() {
             true => hidden!(__breaker.guard(#future).await),
-            false => hidden!(__breaker.guard_blocking(|| { #lifted })),
+            false => hidden!(__breaker.guard_blocking(|| {
+                #attempt
+                __kind.lift(__outcome)
+            })),
         };
         let says = self.at_return_type("says_open");
         let hooked = self.with_hooks(
             &[("expected_exception", "predicate"), ("ignore", "predicate")],
-            hidden!(#breaker __kind.lower_open(#guarded, #says)),
+            hidden! {
+                #breaker
+                match #guarded {
+                    ::core::result::Result::Ok(__value) => ::core::result::Result::Ok(__value),
+                    ::core::result::Result::Err(__error) => {
+                        ::core::result::Result::Err(__kind.lower_open(__error, #says))
+                    }
+                }
+            },
         );
         Ok(hidden!(#kind #hooked))
     }
@@ -401,7 +427,7 @@ impl Context<'_> {
     }
 
     fn fallback(&self) -> Result<TokenStream> {
-        let (krate, kind, lifted) = (self.krate, self.kind(), self.lifted());
+        let (krate, kind, attempt) = (self.krate, self.kind(), self.only_attempt());
         if let Some(chain) = self.options.get("policy") {
             let answer = match self.shape.is_async() {
                 true => hidden_at!(chain.span()=> #krate::cover(&(#chain), __primary).await),
@@ -409,9 +435,13 @@ impl Context<'_> {
             };
             return Ok(hidden! {
                 #kind
-                match { #lifted } {
+                #attempt
+                match __outcome {
                     ::core::result::Result::Ok(__value) => ::core::result::Result::Ok(__value),
-                    ::core::result::Result::Err(__primary) => __kind.lower(#answer),
+                    ::core::result::Result::Err(__error) => {
+                        let __primary = __kind.lift_error(__error);
+                        __kind.lower(#answer)
+                    }
                 }
             });
         }
@@ -441,9 +471,11 @@ impl Context<'_> {
         });
         Ok(hidden! {
             #kind
-            match { #lifted } {
+            #attempt
+            match __outcome {
                 ::core::result::Result::Ok(__value) => ::core::result::Result::Ok(__value),
-                ::core::result::Result::Err(__primary) => '__answered: {
+                ::core::result::Result::Err(__error) => '__answered: {
+                    let __primary = __kind.lift_error(__error);
                     #only_if
                     let mut __failed = #krate::Failed::of::<#returns>(#name, &__primary);
                     #(#entries)*
@@ -474,7 +506,12 @@ impl Context<'_> {
         let says = self.at_return_type("says_rejected");
         Ok(hidden! {
             #kind
-            __kind.lower_rejection(#krate::limited(#limit, #future).await, #says)
+            match #krate::limited(#limit, #future).await {
+                ::core::result::Result::Ok(__value) => ::core::result::Result::Ok(__value),
+                ::core::result::Result::Err(__error) => {
+                    ::core::result::Result::Err(__kind.lower_rejection(__error, #says))
+                }
+            }
         })
     }
 

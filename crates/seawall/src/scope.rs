@@ -8,16 +8,16 @@
 pub use live::{Attached, Entered, Scope, World};
 #[cfg(feature = "testing")]
 pub(crate) use live::{
-    BreakerMock, RetryMock, breaker_mock, is_active, now, retry_mock, seed, sleep, sleep_blocking,
-    tell,
+    BreakerMock, CAN_MOCK, RetryMock, breaker_mock, is_active, now, retry_mock, seed, sleep,
+    sleep_blocking, tell,
 };
 #[cfg(all(feature = "testing", feature = "tokio"))]
 pub(crate) use live::{Sleep, timer};
 
 #[cfg(not(feature = "testing"))]
 pub(crate) use absent::{
-    BreakerMock, RetryMock, breaker_mock, is_active, now, retry_mock, seed, sleep, sleep_blocking,
-    tell,
+    BreakerMock, CAN_MOCK, RetryMock, breaker_mock, is_active, now, retry_mock, seed, sleep,
+    sleep_blocking, tell,
 };
 #[cfg(all(not(feature = "testing"), feature = "tokio"))]
 pub(crate) use absent::{Sleep, timer};
@@ -81,6 +81,9 @@ mod absent {
             match *self {}
         }
     }
+
+    /// Whether there can be mocks in this build.
+    pub(crate) const CAN_MOCK: bool = false;
 
     #[inline(always)]
     pub(crate) const fn retry_mock() -> Option<RetryMock> {
@@ -404,6 +407,9 @@ mod live {
     pub(crate) fn timer(limit: Duration) -> Option<Sleep> {
         first(|world| world.timer(limit))
     }
+
+    /// Whether there can be mocks in this build.
+    pub(crate) const CAN_MOCK: bool = true;
 
     #[inline]
     pub(crate) fn retry_mock() -> Option<RetryMock> {

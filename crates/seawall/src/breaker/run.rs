@@ -43,17 +43,17 @@ fn refused<E>(core: &Core, retry_after: Option<u32>) -> Error<E> {
 }
 
 /// A breaker, and what reads the outcomes: what a driver asks for.
-pub(crate) trait Shield<T, E> {
+pub(crate) trait Shield<'a, T, E> {
     type Classify: Classify<T, E>;
 
-    fn core(&self) -> &Core;
+    fn core(&self) -> &'a Core;
     fn classify(&self) -> &Self::Classify;
 }
 
-impl<T, E, C: Classify<T, E>> Shield<T, E> for CircuitBreaker<C> {
+impl<'a, T, E, C: Classify<T, E>> Shield<'a, T, E> for &'a CircuitBreaker<C> {
     type Classify = C;
 
-    fn core(&self) -> &Core {
+    fn core(&self) -> &'a Core {
         &self.core
     }
 
@@ -78,14 +78,14 @@ where
 }
 
 /// Lets a future through that is there already, if the breaker does.
-pub(crate) fn guard<S, Fut>(shield: &S, future: Fut) -> Guarded<'_, S, fn() -> Fut, Fut> {
+pub(crate) fn guard<'a, S, Fut>(shield: S, future: Fut) -> Guarded<'a, S, fn() -> Fut, Fut> {
     Guarded { shield, attempt: Attempt::started(future), permit: None }
 }
 
 pin_project! {
     /// A call through a breaker. By hand, so that it stays small and its outcome is never copied.
     pub(crate) struct Guarded<'a, S, F, Fut> {
-        shield: &'a S,
+        shield: S,
         // Before the permit: a slot is free again only when nothing of its operation lives on.
         #[pin]
         attempt: Attempt<F, Fut>,
@@ -94,9 +94,9 @@ pin_project! {
     }
 }
 
-impl<T, E, S, F, Fut> Future for Guarded<'_, S, F, Fut>
+impl<'a, T, E, S, F, Fut> Future for Guarded<'a, S, F, Fut>
 where
-    S: Shield<T, E>,
+    S: Shield<'a, T, E>,
     F: Fn() -> Fut,
     Fut: Future<Output = Result<T, Error<E>>>,
 {
@@ -151,8 +151,8 @@ impl<T, E: 'static, C: Classify<T, E>> BlockingPolicy<T, E> for CircuitBreaker<C
 
 /// The blocking driver.
 #[inline]
-pub(crate) fn guard_blocking<T, E, S: Shield<T, E>>(
-    shield: &S,
+pub(crate) fn guard_blocking<'a, T, E, S: Shield<'a, T, E>>(
+    shield: S,
     op: impl FnOnce() -> Result<T, Error<E>>,
 ) -> Result<T, Error<E>> {
     let mut permit = shield.core().ask();

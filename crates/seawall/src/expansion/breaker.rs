@@ -1,16 +1,17 @@
 //! `#[circuit_breaker]`: one call through a breaker.
 
-use super::kind::Finder;
+use super::kind::Finds;
 use crate::{
     breaker::{
         CircuitBreaker, Core,
         run::{Shield, guard, guard_blocking},
     },
-    error::{CircuitBreakerOpenError, Error},
+    error::Error,
     verdict::{Classify, Verdict},
 };
 use std::{
     fmt,
+    marker::PhantomData,
     sync::{Arc, LazyLock},
 };
 
@@ -52,44 +53,44 @@ macro_rules! forward {
 forward!([] &B, [] Arc<B>, [] Box<B>, [F: FnOnce() -> B] LazyLock<B, F>);
 
 /// A breaker with the hooks of a macro's options.
-pub struct InlineBreaker<'a, C, H, E> {
+pub struct InlineBreaker<'a, C, H, F> {
     breaker: &'a CircuitBreaker<C>,
-    by: Finding<H, E>,
+    by: Finding<H, F>,
 }
 
 /// Reads outcomes with `hooks`, but for errors that were made from a breaker's rejection: they say
 /// nothing of the callee.
-pub(crate) struct Finding<H, E> {
+pub(crate) struct Finding<H, F> {
     hooks: H,
-    finder: Finder<E>,
+    finder: PhantomData<fn() -> F>,
 }
 
-impl<T, E, H: Classify<T, E>> Classify<T, E> for Finding<H, E> {
+impl<T, E, H: Classify<T, E>, F: Finds<E>> Classify<T, E> for Finding<H, F> {
     fn classify(&self, outcome: Result<&T, &E>) -> Verdict {
         match outcome {
-            Err(error) if (self.finder)(error).is_some() => Verdict::Ignored,
+            Err(error) if F::open_in(error).is_some() => Verdict::Ignored,
             outcome => self.hooks.classify(outcome),
         }
     }
 }
 
-impl<'a, C, H, E> InlineBreaker<'a, C, H, E> {
+impl<'a, C, H, F> InlineBreaker<'a, C, H, F> {
     /// `breaker` with hooks in place of its own.
-    pub const fn new(
-        breaker: &'a CircuitBreaker<C>,
-        hooks: H,
-        finder: fn(&E) -> Option<CircuitBreakerOpenError>,
-    ) -> Self {
-        Self { breaker, by: Finding { hooks, finder } }
+    pub const fn new(breaker: &'a CircuitBreaker<C>, hooks: H, _: F) -> Self
+    where
+        F: Copy,
+    {
+        Self { breaker, by: Finding { hooks, finder: PhantomData } }
     }
 
     /// Lets `operation` through, if the breaker does.
-    pub fn guard<T, Fut>(
-        &self,
+    pub fn guard<T, E, Fut>(
+        self,
         operation: Fut,
-    ) -> impl Future<Output = Result<T, Error<E>>> + use<'_, 'a, C, H, E, T, Fut>
+    ) -> impl Future<Output = Result<T, Error<E>>> + use<'a, C, H, F, T, E, Fut>
     where
         H: Classify<T, E>,
+        F: Finds<E>,
         Fut: Future<Output = Result<T, Error<E>>>,
     {
         guard(self, operation)
@@ -99,41 +100,39 @@ impl<'a, C, H, E> InlineBreaker<'a, C, H, E> {
     ///
     /// # Errors
     /// What the operation ended in, or the breaker's rejection.
-    pub fn guard_blocking<T>(
-        &self,
+    pub fn guard_blocking<T, E>(
+        self,
         operation: impl FnOnce() -> Result<T, Error<E>>,
     ) -> Result<T, Error<E>>
     where
         H: Classify<T, E>,
+        F: Finds<E>,
     {
         guard_blocking(self, operation)
     }
 }
 
-impl<'a, C, E> InlineBreaker<'a, C, &'a C, E> {
+impl<'a, C, F: Copy> InlineBreaker<'a, C, &'a C, F> {
     /// `breaker` with its own hooks.
-    pub fn of<B: Breaker<Classify = C>>(
-        breaker: &'a B,
-        finder: fn(&E) -> Option<CircuitBreakerOpenError>,
-    ) -> Self {
+    pub fn of<B: Breaker<Classify = C>>(breaker: &'a B, finder: F) -> Self {
         let breaker = breaker.breaker();
         Self::new(breaker, breaker.classifier(), finder)
     }
 }
 
-impl<T, E, C, H: Classify<T, E>> Shield<T, E> for InlineBreaker<'_, C, H, E> {
-    type Classify = Finding<H, E>;
+impl<'a, T, E, C, H: Classify<T, E>, F: Finds<E>> Shield<'a, T, E> for InlineBreaker<'a, C, H, F> {
+    type Classify = Finding<H, F>;
 
-    fn core(&self) -> &Core {
+    fn core(&self) -> &'a Core {
         &self.breaker.core
     }
 
-    fn classify(&self) -> &Finding<H, E> {
+    fn classify(&self) -> &Finding<H, F> {
         &self.by
     }
 }
 
-impl<C, H, E> fmt::Debug for InlineBreaker<'_, C, H, E> {
+impl<C, H, F> fmt::Debug for InlineBreaker<'_, C, H, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InlineBreaker").finish_non_exhaustive()
     }

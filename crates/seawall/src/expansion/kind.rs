@@ -2,7 +2,7 @@
 
 use super::hooks::Of;
 use crate::error::{CircuitBreakerOpenError, Error, Rejection};
-use std::{error, io, marker::PhantomData, ops::Deref};
+use std::{error, fmt, io, marker::PhantomData, ops::Deref};
 
 /// What a protected function returns.
 #[diagnostic::on_unimplemented(
@@ -39,26 +39,45 @@ pub fn once<R>(body: impl FnOnce() -> R) -> R {
 /// The methods for `Kind<Error<E>>`, the rich kind, are inherent and so win over those of the trait
 /// [`Plain`], which every kind has. No type information is needed for that, and generic functions
 /// get it right as well.
-#[derive(Debug)]
-pub struct Kind<E> {
-    finder: Finder<E>,
-}
+///
+/// `F` finds a breaker's rejection in the error. All of it is type: nothing is stored or passed on.
+pub struct Kind<E, F>(PhantomData<fn() -> (E, F)>);
 
-/// Finds the rejection of a breaker that an error was made from.
-pub(super) type Finder<E> = fn(&E) -> Option<CircuitBreakerOpenError>;
-
-impl<E> Kind<E> {
+impl<E, F> Kind<E, F> {
     /// The kind of a function that returns `R`.
-    pub const fn of<R: Returns<Error = E>>(finder: Finder<E>) -> Self {
-        Self { finder }
+    pub const fn of<R: Returns<Error = E>>(_: F) -> Self
+    where
+        F: Finds<E>,
+    {
+        Self(PhantomData)
     }
 }
 
-impl<E: 'static> Kind<Error<E>> {
+impl<E, F> Clone for Kind<E, F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E, F> Copy for Kind<E, F> {}
+
+impl<E, F> fmt::Debug for Kind<E, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Kind")
+    }
+}
+
+impl<E: 'static, F> Kind<Error<E>, F> {
     /// As the engine's outcome.
     #[inline(always)]
     pub fn lift<T>(&self, outcome: Result<T, Error<E>>) -> Result<T, Error<E>> {
         outcome
+    }
+
+    /// An error as the engine's.
+    #[inline(always)]
+    pub fn lift_error(&self, error: Error<E>) -> Error<E> {
+        error
     }
 
     /// What a retry or a fallback made of it, as the function returns it.
@@ -67,24 +86,20 @@ impl<E: 'static> Kind<Error<E>> {
         outcome
     }
 
-    /// What a breaker made of it.
+    /// The error that a breaker gives.
     #[inline(always)]
-    pub fn lower_open<T>(
+    pub fn lower_open(
         &self,
-        outcome: Result<T, Error<E>>,
+        error: Error<E>,
         _: fn(CircuitBreakerOpenError) -> Error<E>,
-    ) -> Result<T, Error<E>> {
-        outcome
+    ) -> Error<E> {
+        error
     }
 
-    /// What a timeout made of it.
+    /// The error that a timeout gives.
     #[inline(always)]
-    pub fn lower_rejection<T>(
-        &self,
-        outcome: Result<T, Error<E>>,
-        _: fn(Rejection) -> Error<E>,
-    ) -> Result<T, Error<E>> {
-        outcome
+    pub fn lower_rejection(&self, error: Error<E>, _: fn(Rejection) -> Error<E>) -> Error<E> {
+        error
     }
 
     /// How it says that a breaker is open.
@@ -108,29 +123,26 @@ impl<E: 'static> Kind<Error<E>> {
     }
 
     /// A rejection is told by its own variant here.
-    pub fn finder(&self) -> fn(&E) -> Option<CircuitBreakerOpenError> {
-        |_| None
+    pub fn finder(&self) -> Nowhere {
+        Nowhere
     }
 }
 
 /// The same methods for every other error type.
 pub trait Plain<E: 'static> {
+    /// What finds a breaker's rejection inside the error.
+    type Finder: Finds<E>;
+
     /// As the engine's outcome.
     fn lift<T>(&self, outcome: Result<T, E>) -> Result<T, Error<E>>;
+    /// An error as the engine's.
+    fn lift_error(&self, error: E) -> Error<E>;
     /// What a retry or a fallback made of it, as the function returns it.
     fn lower<T>(&self, outcome: Result<T, Error<E>>) -> Result<T, E>;
-    /// What a breaker made of it.
-    fn lower_open<T>(
-        &self,
-        outcome: Result<T, Error<E>>,
-        says: fn(CircuitBreakerOpenError) -> E,
-    ) -> Result<T, E>;
-    /// What a timeout made of it.
-    fn lower_rejection<T>(
-        &self,
-        outcome: Result<T, Error<E>>,
-        says: fn(Rejection) -> E,
-    ) -> Result<T, E>;
+    /// The error that a breaker gives.
+    fn lower_open(&self, error: Error<E>, says: fn(CircuitBreakerOpenError) -> E) -> E;
+    /// The error that a timeout gives.
+    fn lower_rejection(&self, error: Error<E>, says: fn(Rejection) -> E) -> E;
     /// How it says that a breaker is open. Asked for by itself, so that the compiler's word on an
     /// error that cannot stands where the error is named.
     fn says_open(&self) -> fn(CircuitBreakerOpenError) -> E
@@ -144,17 +156,24 @@ pub trait Plain<E: 'static> {
     fn seen<'e>(&self, error: &'e Error<E>) -> &'e E;
     /// What hooks see.
     fn errors(&self) -> Of<E>;
-    /// Finds a breaker's rejection inside the error.
-    fn finder(&self) -> fn(&E) -> Option<CircuitBreakerOpenError>;
+    /// What finds a breaker's rejection inside the error.
+    fn finder(&self) -> Self::Finder;
 }
 
-impl<E: 'static> Plain<E> for Kind<E> {
+impl<E: 'static, F: Finds<E>> Plain<E> for Kind<E, F> {
+    type Finder = F;
+
     #[inline(always)]
     fn lift<T>(&self, outcome: Result<T, E>) -> Result<T, Error<E>> {
         match outcome {
             Ok(value) => Ok(value),
             Err(error) => Err(Error::Operation(error)),
         }
+    }
+
+    #[inline(always)]
+    fn lift_error(&self, error: E) -> Error<E> {
+        Error::Operation(error)
     }
 
     #[inline(always)]
@@ -165,29 +184,17 @@ impl<E: 'static> Plain<E> for Kind<E> {
         }
     }
 
-    #[inline(always)]
-    fn lower_open<T>(
-        &self,
-        outcome: Result<T, Error<E>>,
-        says: fn(CircuitBreakerOpenError) -> E,
-    ) -> Result<T, E> {
-        match outcome {
-            Ok(value) => Ok(value),
-            Err(Error::Rejected(Rejection::CircuitBreakerOpen(open))) => Err(says(open)),
-            Err(error) => Err(lowered(error)),
+    fn lower_open(&self, error: Error<E>, says: fn(CircuitBreakerOpenError) -> E) -> E {
+        match error {
+            Error::Rejected(Rejection::CircuitBreakerOpen(open)) => says(open),
+            error => lowered(error),
         }
     }
 
-    #[inline(always)]
-    fn lower_rejection<T>(
-        &self,
-        outcome: Result<T, Error<E>>,
-        says: fn(Rejection) -> E,
-    ) -> Result<T, E> {
-        match outcome {
-            Ok(value) => Ok(value),
-            Err(Error::Rejected(rejection)) => Err(says(rejection)),
-            Err(error) => Err(lowered(error)),
+    fn lower_rejection(&self, error: Error<E>, says: fn(Rejection) -> E) -> E {
+        match error {
+            Error::Rejected(rejection) => says(rejection),
+            error => lowered(error),
         }
     }
 
@@ -213,8 +220,8 @@ impl<E: 'static> Plain<E> for Kind<E> {
         Of::new()
     }
 
-    fn finder(&self) -> fn(&E) -> Option<CircuitBreakerOpenError> {
-        self.finder
+    fn finder(&self) -> F {
+        F::default()
     }
 }
 
@@ -268,8 +275,45 @@ impl<E: From<Rejection>> FromRejection for E {
     }
 }
 
-/// Looks for a breaker's rejection in an error, by what its type allows: `(&&&Find::new()).find()`
-/// takes the first of [`ViaError`], [`ViaDeref`] and [`ViaNone`] whose bounds hold.
+/// Finds the breaker's rejection that an error was made from.
+pub trait Finds<E>: Copy + Default {
+    /// The rejection, where there is one.
+    fn open_in(error: &E) -> Option<CircuitBreakerOpenError>;
+}
+
+/// Among the error and its sources.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct InChain;
+
+impl<E: error::Error + 'static> Finds<E> for InChain {
+    fn open_in(error: &E) -> Option<CircuitBreakerOpenError> {
+        open_in_chain(error)
+    }
+}
+
+/// Behind a pointer to an error of any type.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BehindPointer;
+
+impl<E: Deref<Target: AsDynError>> Finds<E> for BehindPointer {
+    fn open_in(error: &E) -> Option<CircuitBreakerOpenError> {
+        open_in_chain(error.as_dyn())
+    }
+}
+
+/// There is nothing to be found.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Nowhere;
+
+impl<E> Finds<E> for Nowhere {
+    fn open_in(_: &E) -> Option<CircuitBreakerOpenError> {
+        None
+    }
+}
+
+/// Where to look for a breaker's rejection in an error, by what its type allows:
+/// `(&&&Find::of::<R>()).find()` takes the first of [`ViaError`], [`ViaDeref`] and [`ViaNone`] whose
+/// bounds hold.
 #[derive(Debug)]
 pub struct Find<E>(PhantomData<fn() -> E>);
 
@@ -281,38 +325,38 @@ impl<E> Find<E> {
 }
 
 /// Errors with a chain of sources.
-pub trait ViaError<E> {
-    /// How to look.
-    fn find(&self) -> Finder<E>;
+pub trait ViaError {
+    /// Where to look.
+    fn find(&self) -> InChain;
 }
 
-impl<E: error::Error + 'static> ViaError<E> for &&Find<E> {
-    fn find(&self) -> Finder<E> {
-        |error| open_in_chain(error)
+impl<E: error::Error + 'static> ViaError for &&Find<E> {
+    fn find(&self) -> InChain {
+        InChain
     }
 }
 
 /// Pointers to errors of any type: `Box<dyn Error>`, `anyhow::Error` and their like.
-pub trait ViaDeref<E> {
-    /// How to look.
-    fn find(&self) -> Finder<E>;
+pub trait ViaDeref {
+    /// Where to look.
+    fn find(&self) -> BehindPointer;
 }
 
-impl<E: Deref<Target: AsDynError>> ViaDeref<E> for &Find<E> {
-    fn find(&self) -> Finder<E> {
-        |error| open_in_chain(error.as_dyn())
+impl<E: Deref<Target: AsDynError>> ViaDeref for &Find<E> {
+    fn find(&self) -> BehindPointer {
+        BehindPointer
     }
 }
 
 /// Anything else: nothing to be found.
-pub trait ViaNone<E> {
-    /// How to look.
-    fn find(&self) -> Finder<E>;
+pub trait ViaNone {
+    /// Where to look.
+    fn find(&self) -> Nowhere;
 }
 
-impl<E> ViaNone<E> for Find<E> {
-    fn find(&self) -> Finder<E> {
-        |_| None
+impl<E> ViaNone for Find<E> {
+    fn find(&self) -> Nowhere {
+        Nowhere
     }
 }
 

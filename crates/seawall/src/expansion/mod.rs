@@ -33,7 +33,7 @@ pub use kind::{
     never, once,
 };
 pub use lifted::{Lifted, lifted};
-pub use retry::{InlineRetry, Retry, RetryCall, named};
+pub use retry::{InlineRetry, Pause, Retry, RetryCall, named};
 #[cfg(feature = "macros")]
 pub use seawall_macros::{
     __seawall_circuit_breaker, __seawall_fallback, __seawall_retry, __seawall_timeout,

@@ -1,6 +1,6 @@
 //! `#[retry]`: a call's way through its attempts, which the expansion's own loop makes.
 
-use super::kind::Finder;
+use super::kind::Finds;
 #[cfg(feature = "tokio")]
 use crate::retry::DefaultSleeper;
 use crate::{
@@ -129,75 +129,69 @@ pub fn named<R: Retry<Source = S>, S>(policy: &R) -> &S {
     policy.source()
 }
 
-/// One call. Small and idle until something fails.
-pub struct RetryCall<'a, T, E, R: Source<T, E>> {
-    source: &'a R,
-    finder: Finder<E>,
+/// One call. Small and idle until something fails. It is moved from step to step, on every way through
+/// them: so it need not be in memory on the good path, nor a flag that says whether it is to be dropped.
+///
+/// `P` gives the policy: a closure that captures nothing where that is a constant, so that what is
+/// asked of it on the good path is known when the program is built.
+pub struct RetryCall<'a, T, E, R: Source<T, E>, P> {
+    policy: P,
     started: Option<Moment>,
     cold: Option<Box<Call<'a, T, E, R>>>,
 }
 
-impl<'a, T, E: 'static, R: Source<T, E>> RetryCall<'a, T, E, R> {
-    /// A call under `source`. `finder` sees a breaker's rejection inside a plain error.
+impl<'a, T, E: 'static, R: Source<T, E>, P: Fn() -> &'a R> RetryCall<'a, T, E, R, P> {
+    /// A call under what `policy` gives.
     #[inline(always)]
-    pub fn new(source: &'a R, finder: Finder<E>) -> Self {
+    pub fn new(policy: P) -> Self {
+        let source = policy();
         let started = source.settings().started();
         let mock = scope::retry_mock();
         let cold = mock.map(|mock| Box::new(Call::new(source, started, Some(mock))));
-        Self { source, finder, started, cold }
+        Self { policy, started, cold }
     }
 
-    /// What follows an attempt that a test has put in the place of the next one.
+    /// The failure that a test has put in the place of the next attempt.
     #[inline(always)]
-    pub fn injected(&mut self) -> Option<ControlFlow<Result<T, Error<E>>, Duration>> {
-        let error = self.cold.as_ref()?.injected()?;
-        Some(self.settle(Err(error)))
-    }
-
-    /// Whether the call ends with `value`, its first outcome: then that is all.
-    #[inline(always)]
-    pub fn ends_with(&self, value: &T) -> bool {
-        let ends = self.cold.is_none() && self.source.verdict(Ok(value)) == Verdict::Success;
-        if ends {
-            self.source.first_success();
+    pub fn injected(&self) -> Option<Error<E>> {
+        if !scope::CAN_MOCK {
+            return None;
         }
-        ends
+        self.cold.as_ref()?.injected()
     }
 
-    /// What follows an attempt that ended otherwise.
+    /// The call, unless it ends with `value`, its first outcome: then that is all.
+    #[inline(always)]
+    pub fn unless_ended_by(self, value: &T) -> Option<Self> {
+        let source = (self.policy)();
+        if self.cold.is_none() && source.verdict(Ok(value)) == Verdict::Success {
+            source.first_success();
+            return None;
+        }
+        Some(self)
+    }
+
+    /// What follows an attempt that ended otherwise. `F` sees a breaker's rejection inside a plain
+    /// error.
     #[cold]
-    pub fn settle(
-        &mut self,
+    pub fn settle<F: Finds<E>>(
+        mut self,
         outcome: Result<T, Error<E>>,
-    ) -> ControlFlow<Result<T, Error<E>>, Duration> {
+        _: F,
+    ) -> Settled<'a, T, E, R, P> {
+        let (source, started) = ((self.policy)(), self.started);
         let verdict = match &outcome {
-            Err(Error::Operation(error)) => match (self.finder)(error) {
-                Some(open) => self.source.verdict(Err(&Error::Rejected(open.into()))),
-                None => self.source.verdict(outcome.as_ref()),
+            Err(Error::Operation(error)) => match F::open_in(error) {
+                Some(open) => source.verdict(Err(&Error::Rejected(open.into()))),
+                None => source.verdict(outcome.as_ref()),
             },
-            _ => self.source.verdict(outcome.as_ref()),
+            _ => source.verdict(outcome.as_ref()),
         };
-        let (source, started) = (self.source, self.started);
         let call = self.cold.get_or_insert_with(|| Box::new(Call::new(source, started, None)));
         match call.settle(outcome, verdict) {
             Step::Return(outcome) => ControlFlow::Break(outcome),
-            Step::Wait(delay) => ControlFlow::Continue(delay),
+            Step::Wait(delay) => ControlFlow::Continue(Pause { call: self, delay }),
         }
-    }
-
-    /// Waits before the next attempt.
-    pub fn wait(&self, delay: Duration) -> impl Future<Output = ()> + use<'a, T, E, R>
-    where
-        R: Waiting<T, E>,
-    {
-        let (source, made, mocked) = (self.source, self.made(), self.is_mocked());
-        // Boxed: the future of every call would be as large as a timer, for the few that wait.
-        Box::pin(async move { run::wait(source.sleeper(), delay, made, mocked).await })
-    }
-
-    /// Blocks before the next attempt.
-    pub fn wait_blocking(&self, delay: Duration) {
-        self.source.extras().sleep_blocking(delay, self.is_mocked());
     }
 
     fn made(&self) -> u64 {
@@ -209,7 +203,44 @@ impl<'a, T, E: 'static, R: Source<T, E>> RetryCall<'a, T, E, R> {
     }
 }
 
-impl<T, E, R: Source<T, E>> fmt::Debug for RetryCall<'_, T, E, R> {
+/// The end of a call, or the pause before its next attempt.
+type Settled<'a, T, E, R, P> = ControlFlow<Result<T, Error<E>>, Pause<'a, T, E, R, P>>;
+
+/// A call between two attempts.
+pub struct Pause<'a, T, E, R: Source<T, E>, P> {
+    call: RetryCall<'a, T, E, R, P>,
+    delay: Duration,
+}
+
+impl<'a, T, E: 'static, R: Source<T, E>, P: Fn() -> &'a R> Pause<'a, T, E, R, P> {
+    /// Waits, and gives the call back.
+    pub fn wait(self) -> impl Future<Output = RetryCall<'a, T, E, R, P>> + use<'a, T, E, R, P>
+    where
+        R: Waiting<T, E>,
+    {
+        let Self { call, delay } = self;
+        // Boxed: the future of every call would be as large as a timer, for the few that wait.
+        Box::pin(async move {
+            let source = (call.policy)();
+            run::wait(source.sleeper(), delay, call.made(), call.is_mocked()).await;
+            call
+        })
+    }
+
+    /// Blocks, and gives the call back.
+    pub fn wait_blocking(self) -> RetryCall<'a, T, E, R, P> {
+        (self.call.policy)().extras().sleep_blocking(self.delay, self.call.is_mocked());
+        self.call
+    }
+}
+
+impl<T, E, R: Source<T, E>, P> fmt::Debug for Pause<'_, T, E, R, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pause").field("delay", &self.delay).finish_non_exhaustive()
+    }
+}
+
+impl<T, E, R: Source<T, E>, P> fmt::Debug for RetryCall<'_, T, E, R, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RetryCall").finish_non_exhaustive()
     }
