@@ -1,6 +1,7 @@
 //! What is measured: rows, and in each of them what the contenders have for it.
 
 use crate::{
+    functions::{attribute, written_out},
     harness::{Case, Ended, Promise, Runner, Shared, Tells, awaited, blocking, drive, inside},
     operation::{Twice, shaky, shaky_async, work, work_async},
     peers::{self, HOUR, Retries, WINDOW, leak},
@@ -24,6 +25,9 @@ const TOKIO_RETRY: &str = "tokio-retry";
 const TOWER: &str = "tower";
 
 const SHORT: Duration = Duration::from_millis(50);
+
+pub(crate) const ATTRIBUTE: &str = "attribute";
+pub(crate) const WRITTEN_OUT: &str = "written out";
 
 /// In the order of the tables.
 pub(crate) const CONTENDERS: [&str; 9] =
@@ -155,6 +159,7 @@ pub(crate) fn all() -> Vec<Case> {
     stack(&mut cases);
     timeout(&mut cases);
     held(&mut cases);
+    functions(&mut cases);
     cases
 }
 
@@ -572,6 +577,28 @@ fn timeout(cases: &mut Vec<Case>) {
         case(ROW, SEATBELT, executed!(peers::seatbelt::timeout())),
         case(ROW, TOWER, service!(tower::timeout::Timeout::new(service_fn(work_async), HOUR))),
     ]);
+}
+
+/// What an attribute costs beside the same function written out.
+fn functions(cases: &mut Vec<Case>) {
+    macro_rules! both {
+        ($row:literal, $kind:ident, $set_up:expr, |$s:ident, $x:ident| $function:ident $arguments:tt) => {
+            cases.extend([
+                case($row, ATTRIBUTE, $kind!($set_up, |$s, $x| attribute::$function $arguments)),
+                case($row, WRITTEN_OUT, $kind!($set_up, |$s, $x| written_out::$function $arguments)),
+            ]);
+        };
+    }
+    fn breaker() -> &'static seawall::CircuitBreaker {
+        leak(peers::seawall::consecutive())
+    }
+    both!("retry/blocking", blocking, (), |_s, x| retry(x));
+    both!("retry/async", awaited, (), |_s, x| retry_async(x));
+    both!("consecutive/blocking", blocking, breaker(), |s, x| breaker(s, x));
+    both!("consecutive/async", awaited, breaker(), |s, x| breaker_async(s, x));
+    both!("stack/blocking", blocking, breaker(), |s, x| stack(s, x));
+    both!("stack/async", awaited, breaker(), |s, x| stack_async(s, x));
+    both!("timeout/async", awaited, (), |_s, x| timeout_async(x));
 }
 
 /// Whether what a window holds makes a call dearer.

@@ -12,6 +12,7 @@
 
 mod cases;
 mod chart;
+mod functions;
 mod harness;
 mod instructions;
 mod operation;

@@ -1,7 +1,7 @@
 //! The results as Markdown and as JSON.
 
 use crate::{
-    cases::{BARE, CONTENDERS, ROWS, SEAWALL, SHARED_ROWS},
+    cases::{ATTRIBUTE, BARE, CONTENDERS, ROWS, SEAWALL, SHARED_ROWS, WRITTEN_OUT},
     harness::Measured,
     shared::Pair,
 };
@@ -51,6 +51,7 @@ impl Results {
             }
             cell
         })?;
+        self.write_functions(text)?;
         if !self.pairs.is_empty() {
             self.write_pairs(text)?;
         }
@@ -97,6 +98,44 @@ impl Results {
                 .map(|contender| found(contender).map_or("-".into(), |found| cell(found, bare)))
                 .collect();
             writeln!(text, "| {} | {} |", row.title, cells.join(" | "))?;
+        }
+        Ok(())
+    }
+
+    fn write_functions(&self, text: &mut String) -> std::fmt::Result {
+        let pairs: Vec<_> = ROWS
+            .iter()
+            .filter_map(|row| {
+                let (attribute, by_hand) =
+                    (self.find(row.key, ATTRIBUTE)?, self.find(row.key, WRITTEN_OUT)?);
+                Some((row, attribute, by_hand))
+            })
+            .collect();
+        if pairs.is_empty() {
+            return Ok(());
+        }
+        writeln!(
+            text,
+            "\n### Attributes\n\nA function under an attribute beside one that calls the same policy \
+             itself: ns a call, allocations, bytes of the future.\n"
+        )?;
+        writeln!(text, "| | attribute | written out | ratio |\n|---|---:|---:|---:|")?;
+        for (row, attribute, by_hand) in pairs {
+            let cell = |found: &Measured| {
+                let mut cell = format!("{}; {}", number(found.ns.low), number(found.allocations));
+                if let Some(future) = found.future {
+                    let _ = write!(cell, "; {future}");
+                }
+                cell
+            };
+            writeln!(
+                text,
+                "| {} | {} | {} | {:.2} |",
+                row.title,
+                cell(attribute),
+                cell(by_hand),
+                attribute.ns.low / by_hand.ns.low
+            )?;
         }
         Ok(())
     }
