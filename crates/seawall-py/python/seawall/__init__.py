@@ -1,0 +1,1 @@
+"""Retry, circuit breaker, fallback and timeout, on one engine written in Rust."""
