@@ -28,7 +28,7 @@ mod _seawall {
     #[pymodule_export]
     use super::{
         breaker::Breaker,
-        core::{Core, switch},
+        core::{Core, Tally, switch},
         reseed,
         retry::{Attempts, RetryBudget, RetryRules},
         seconds,
