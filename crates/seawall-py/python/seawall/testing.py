@@ -208,8 +208,9 @@ class MockCircuitBreaker(_StandIn):
 
     def force_half_open(self) -> None:
         """Makes it half-open: the next call is a probe."""
-        self.force_open()
         breaker = self._breaker
+        if breaker._state != "open":
+            self.force_open()
         # A probe from the time when it will be over, which comes to nothing.
         probe = breaker._probe_early(breaker._now())
         assert type(probe) is int
