@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import builtins
 import copy
+import itertools
 import os
 import pickle
 import struct
@@ -37,7 +38,7 @@ import threading
 import weakref
 from abc import ABCMeta
 from types import BuiltinFunctionType, GetSetDescriptorType, MemberDescriptorType
-from typing import Any, Callable, Iterable
+from typing import Any, Callable, Iterable, Iterator
 
 __all__ = [
     "CircuitBreakerOpenError",
@@ -310,14 +311,13 @@ def _make(ours: type[BaseException], theirs: type[BaseException]) -> _Recipe | N
     ):
         return None
     # What a C extension keeps in the object without a member to reach it by cannot be carried over.
-    base: Any = theirs
-    while base not in _BUILT_IN:
-        within: dict[str, Any] = vars(base)
-        reachable = sum(type(member) is MemberDescriptorType for member in within.values())
-        reachable += "__weakref__" in within
-        if base.__basicsize__ - base.__base__.__basicsize__ > reachable * _POINTER:
+    for base, below in itertools.pairwise(_layouts(theirs)):
+        if base in _BUILT_IN:
+            break
+        members = [name for name, member in vars(base).items() if type(member) is MemberDescriptorType]
+        reachable = len(members) + ("__weakref__" in vars(base))
+        if base.__basicsize__ - below.__basicsize__ > reachable * _POINTER:
             return None
-        base = base.__base__
     if ours in mro:
         joined = theirs
     else:
@@ -329,9 +329,11 @@ def _make(ours: type[BaseException], theirs: type[BaseException]) -> _Recipe | N
         if ours not in found or theirs not in found:
             return None
     # What may make an empty one is the nearest built-in `__new__` on the line of layouts.
-    native: Any = joined
-    while type(vars(native).get("__new__")) is not BuiltinFunctionType:
-        native = native.__base__
+    new = next(
+        vars(base)["__new__"]
+        for base in _layouts(joined)
+        if type(vars(base).get("__new__")) is BuiltinFunctionType
+    )
     fields = tuple(
         member
         for c in mro[:-1]
@@ -339,7 +341,13 @@ def _make(ours: type[BaseException], theirs: type[BaseException]) -> _Recipe | N
         if type(member) in (MemberDescriptorType, GetSetDescriptorType)
         and name not in ("__dict__", "__weakref__", "__suppress_context__")
     )
-    return _Recipe(joined, vars(native)["__new__"], fields)
+    return _Recipe(joined, new, fields)
+
+
+def _layouts(of: type | None) -> Iterator[type]:
+    while of is not None:
+        yield of
+        of = of.__base__
 
 
 def _joined_class(
@@ -480,16 +488,17 @@ def _reduce(self: Any, protocol: Any) -> tuple[Any, ...]:
     parts = _Parts(self)
     # A joined error pickles when the original does, so what the other attempts raised must not stand in
     # the way: what does not make the journey travels as its text.
-    values = parts.with_others(lambda error: _portable(error, protocol))
-    return _rebuild, (parts.ours, values, parts.since)
+    values = parts.with_others(lambda e: e if _pickles(e, protocol) else Exception(_brief(e)))
+    since = {name: value for name, value in parts.since.items() if _pickles(value, protocol)}
+    return _rebuild, (parts.ours, values, since)
 
 
-def _portable(error: BaseException, protocol: Any) -> BaseException:
+def _pickles(value: Any, protocol: Any) -> bool:
     try:
-        pickle.loads(pickle.dumps(error, protocol))
+        pickle.loads(pickle.dumps(value, protocol))
     except Exception:
-        return Exception(_brief(error))
-    return error
+        return False
+    return True
 
 
 def _copy(self: Any) -> Any:
@@ -498,14 +507,14 @@ def _copy(self: Any) -> Any:
 
 
 def _deepcopy(self: Any, memo: dict[int, Any]) -> Any:
-    def deep(error: BaseException) -> BaseException:
+    def deep(value: Any) -> Any:
         try:
-            return copy.deepcopy(error, memo)
+            return copy.deepcopy(value, memo)
         except Exception:
-            return error
+            return value
 
     parts = _Parts(self)
     error = copy.deepcopy(parts.error, memo)
     values: list[Any] = [error if value is parts.error else value for value in parts.with_others(deep)]
     values[-1] = tuple(error if other is parts.error else other for other in values[-1])
-    return _rebuild(parts.ours, values, copy.deepcopy(parts.since, memo))
+    return _rebuild(parts.ours, values, {name: deep(value) for name, value in parts.since.items()})
