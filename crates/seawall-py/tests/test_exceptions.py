@@ -23,7 +23,7 @@ import traceback
 import urllib.error
 import weakref
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from email.message import Message
 from typing import Any, Generic, TypeVar
 
@@ -767,6 +767,15 @@ def test_a_fallback_is_plain_where_it_cannot_join(make: Callable[[], BaseExcepti
         assert failed.__cause__ is error
 
 
+def test_a_field_that_comes_out_different_makes_the_error_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seawall.exceptions._POINTER", 1_000)  # as if all of its state were in members
+
+    class Local(psycopg2.OperationalError):
+        pass
+
+    assert type(join(Local("refused"))) is RetryExhaustedError
+
+
 def test_decoration_can_ask_which_types_join() -> None:
     assert all(can_join(t) for t in (Exception, ValueError, OSError, Required, Foreign, NotFound))
     never = (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError, OwnElapsed, psycopg2.Error)
@@ -831,6 +840,14 @@ def test_a_users_own_kind_of_ours_is_an_ordinary_class() -> None:
 
 
 # Edges.
+
+
+@pytest.fixture
+def switching() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
 
 
 def test_the_usual_way_to_rebuild_an_error_makes_the_users_type() -> None:
@@ -925,8 +942,8 @@ def test_a_class_and_what_was_joined_of_it_can_be_freed() -> None:
     assert [ref() for ref in dead] == [None, None, None]
 
 
-def test_one_class_is_made_however_many_threads_ask_for_it() -> None:
-    for _ in range(50):
+def test_one_class_is_made_however_many_threads_ask_for_it(switching: None) -> None:
+    for _ in range(100):
 
         class Local(Exception):
             pass

@@ -223,9 +223,6 @@ _FIELDS: dict[type[BaseException], tuple[str, ...]] = {
 }
 _OWN = frozenset(name for names in _FIELDS.values() for name in names)
 
-# Ours stand before the user's class in the joined one, so these are given back to it.
-_GIVEN_BACK = ("__init__", "__str__")
-
 # They say that the program or the task is to end. What is also an `Exception` would be swallowed.
 _NEVER_JOINED: tuple[type[BaseException], ...] = (KeyboardInterrupt, SystemExit, GeneratorExit)
 _CANCELLATIONS = {("asyncio.exceptions", "CancelledError"), ("trio", "Cancelled")}
@@ -364,12 +361,12 @@ def _joined_class(
         "__doc__": theirs.__doc__,
         # `type(error)(*error.args)`, as many write it, makes one of theirs, not one of ours without fields.
         "__new__": new,
+        # Ours stands before theirs in the joined class, but the text is theirs.
+        "__str__": next(vars(c)["__str__"] for c in mro if "__str__" in vars(c)),
         "__reduce_ex__": _reduce,
         "__copy__": _copy,
         "__deepcopy__": _deepcopy,
     }
-    for name in _GIVEN_BACK:
-        body[name] = next(vars(c)[name] for c in mro if name in vars(c))
     # A metaclass of the user's own is not run either, only kept; what it left in `theirs` is inherited.
     metaclass = type(theirs)
     line = metaclass.__mro__
