@@ -179,18 +179,16 @@ impl Breaker {
     /// one may ask again, or `None` where that is not known.
     #[pyo3(signature = (now=None))]
     fn _acquire<'py>(slf: &Bound<'py, Self>, now: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
-        let this = slf.get();
-        let leave = foreign::at(clock(now), || foreign::acquire(&this.breaker));
-        let py = slf.py();
-        match leave {
-            Leave::Admitted(ticket) => {
-                Self::_show(slf)?;
-                ticket.into_bound_py_any(py)
-            }
-            Leave::Passed => (-1).into_bound_py_any(py),
-            Leave::Rejected(Some(after)) => after.as_secs_f64().into_bound_py_any(py),
-            Leave::Rejected(None) => Ok(py.None().into_bound(py)),
-        }
+        Self::ask(slf, clock(now))
+    }
+
+    /// Asks as if the open time were over: an open breaker becomes half-open.
+    #[pyo3(signature = (now=None))]
+    fn _probe_early<'py>(slf: &Bound<'py, Self>, now: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
+        let now = clock(now);
+        let breaker = &slf.get().breaker;
+        let wait = foreign::at(now, || breaker.time_until_probe()).unwrap_or_default();
+        Self::ask(slf, now.after(wait))
     }
 
     /// Takes the outcome of a call. True if there is something to tell the observers.
@@ -315,5 +313,20 @@ impl Breaker {
     /// Whoever was telling has stopped, with all told or not.
     fn _stopped_telling(&self) {
         lock(&self.feed).telling = false;
+    }
+}
+
+impl Breaker {
+    fn ask<'py>(slf: &Bound<'py, Self>, now: Tick) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        match foreign::at(now, || foreign::acquire(&slf.get().breaker)) {
+            Leave::Admitted(ticket) => {
+                Self::_show(slf)?;
+                ticket.into_bound_py_any(py)
+            }
+            Leave::Passed => (-1).into_bound_py_any(py),
+            Leave::Rejected(Some(after)) => after.as_secs_f64().into_bound_py_any(py),
+            Leave::Rejected(None) => Ok(py.None().into_bound(py)),
+        }
     }
 }

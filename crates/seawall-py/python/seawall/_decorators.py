@@ -58,7 +58,7 @@ def _is_error_type(given: object) -> bool:
 
 # The types of errors come first: a class is a callable too, and `@retry(ValueError)` would be one.
 @overload
-def retry(
+def retry(  # type: ignore[overload-overlap] # a type of errors is never the function to protect
     *exceptions: type[BaseException],
     max_attempts: int = ...,
     backoff: BackoffStrategy | str | None = ...,

@@ -112,6 +112,8 @@ class RetryPolicy:
     retry_after: RetryAfter | None
     retry_on_open: bool
     retry_on_exhausted: bool
+    _rules: _seawall.RetryRules
+    _key: tuple[Any, ...]
 
     def __init__(
         self,
@@ -166,7 +168,7 @@ class RetryPolicy:
         for name, value in fields.items():
             object.__setattr__(self, name, value)
         object.__setattr__(self, "_rules", rules)
-        object.__setattr__(self, "_key", tuple(fields.values()))
+        object.__setattr__(self, "_key", tuple(fields[name] for name in _FIELDS))
 
     def calculate_delay(self, attempt: int) -> float:
         """Draws the delay in seconds that follows attempt ``attempt``, counted from 1."""
@@ -225,15 +227,19 @@ class RetryPolicy:
 
     def _settings(self) -> dict[str, Any]:
         """What makes an equal policy."""
-        return {name: getattr(self, name) for name in self.__slots__ if not name.startswith("_")}
+        return dict(zip(_FIELDS, self._key, strict=True))
 
     def __repr__(self) -> str:
-        shown = ", ".join(
-            f"{name}={value if isinstance(value, enum.Enum) else value!r}"
-            for name, value in self._settings().items()
-            if value is not None and (value is not False or name == "jitter") and value is not Exception
+        settings = self._settings()
+        settings["backoff_strategy"] = str(self.backoff_strategy)
+        if self.retry_on is Exception:
+            del settings["retry_on"]
+        shown = (
+            f"{name}={value!r}"
+            for name, value in settings.items()
+            if value is not None and (value is not False or name == "jitter")
         )
-        return f"RetryPolicy({shown})"
+        return f"RetryPolicy({', '.join(shown)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _policy, (self._settings(),)
@@ -243,6 +249,24 @@ class RetryPolicy:
 
     def __deepcopy__(self, memo: object) -> RetryPolicy:
         return self
+
+
+#: As they stand in a policy's key.
+_FIELDS: Final = (
+    "max_attempts",
+    "backoff_strategy",
+    "base_delay",
+    "max_delay",
+    "multiplier",
+    "jitter",
+    "total_timeout",
+    "max_retry_after",
+    "retry_on",
+    "retry_if_result",
+    "retry_after",
+    "retry_on_open",
+    "retry_on_exhausted",
+)
 
 
 def _policy(settings: dict[str, Any]) -> RetryPolicy:
@@ -255,6 +279,10 @@ def is_control(error: BaseException) -> bool:
         return False
     # trio's is private to trio, and asking for it must not import trio.
     return isinstance(error, CONTROL) or type(error).__name__ == "Cancelled"
+
+
+class InjectedError(Exception):
+    """What a mock makes an attempt end in; every retry takes it for transient."""
 
 
 class RetryMock(Protocol):
@@ -462,7 +490,7 @@ class Course:
     def now(self) -> float:
         source = self.executor.time_source
         if source is not None:
-            return source()
+            return float(source())
         now = _state.world_now()
         return time.monotonic() if now is None else now
 
@@ -484,7 +512,7 @@ class Course:
             # A retry further in has given up, and its error is joined later.
             if isinstance(note, GaveUp) and not policy.retry_on_exhausted:
                 return None
-            if not policy.is_transient(error):
+            if not (isinstance(error, InjectedError) or policy.is_transient(error)):
                 return None
             self.errors.append(error)
             del self.errors[:-KEPT]

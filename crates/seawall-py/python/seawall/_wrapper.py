@@ -210,7 +210,7 @@ def _wrap(stack: Stack) -> FunctionType:
     positional = [p for p in parameters if p.kind <= _POSITIONAL_OR_KEYWORD and p.default is not p.empty]
     by_name = [p for p in parameters if p.kind == _KEYWORD_ONLY and p.default is not p.empty]
     wrapper.__defaults__ = tuple(p.default for p in positional) or None
-    wrapper.__kwdefaults__ = {p.name: p.default for p in by_name} or None  # type: ignore[assignment]
+    wrapper.__kwdefaults__ = {p.name: p.default for p in by_name} or None
     functools.update_wrapper(wrapper, function)
     # Partials and callable objects have no name of their own.
     named = _signatures.innermost(function)
