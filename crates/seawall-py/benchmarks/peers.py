@@ -1,6 +1,6 @@
 """What a decorator costs on the good path, and an open breaker's rejection, beside the peers.
 
-    pip install . tenacity stamina backoff pybreaker circuitbreaker aiobreaker hyx pyfailsafe
+    pip install '.[peers]'
     python benchmarks/peers.py            # a Markdown table
     python benchmarks/peers.py --check    # exit status 1 if a promise does not hold
     python benchmarks/peers.py --docs     # rewrite the table in docs/performance.md
