@@ -30,9 +30,21 @@ class Failed:
         self.error = error
         self.note = note
 
-    def final(self) -> BaseException:
-        """The error that the caller gets."""
-        return self.error if self.note is None else self.note.made(self.error)
+    def take(self) -> BaseException:
+        """The error that the caller gets, taken out."""
+        error = self.error
+        made = error if self.note is None else self.note.made(error)
+        self.drop()
+        return made
+
+    def drop(self) -> None:
+        """Lets go of the error.
+
+        An error holds the frames that it went through, and these hold those below them: what a layer's
+        frame holds must not hold the error in turn, or only the garbage collector could free them.
+        """
+        del self.error
+        self.note = None
 
 
 class Note(Protocol):
@@ -154,7 +166,7 @@ def finish(outcome: Any) -> Any:
     """Gives the outcome to the caller."""
     if type(outcome) is not Failed:
         return outcome
-    error = outcome.final()
+    error = outcome.take()
     try:
         raise error
     finally:

@@ -126,10 +126,14 @@ class FallbackChain:
             except BaseException as error:
                 value = Failed(error)
             if type(value) is not Failed:
+                errors.clear()
                 return self._used(call, outcome, at, value)
             if not isinstance(value.error, Exception):
+                outcome.drop()
+                errors.clear()
                 return value
             errors.append(value.error)
+            value.drop()
         return self._exhausted(outcome, errors)
 
     async def run_async(self, inner: AsyncStep, call: Call) -> Any:
@@ -145,14 +149,20 @@ class FallbackChain:
             except BaseException as error:
                 value = Failed(error)
             if type(value) is not Failed:
+                errors.clear()
                 return self._used(call, outcome, at, value)
             if not isinstance(value.error, Exception):
+                outcome.drop()
+                errors.clear()
                 return value
             errors.append(value.error)
+            value.drop()
         return self._exhausted(outcome, errors)
 
     def _used(self, call: Call, outcome: Failed, at: int, value: Any) -> Any:
         call.count("fallbacks")
+        error_type = _events.type_name(outcome.error)
+        outcome.drop()
         if _events.heard("fallback_used"):
             _events.tell(
                 "fallback_used",
@@ -160,7 +170,7 @@ class FallbackChain:
                     "policy": "fallback",
                     "name": self.name,
                     "entry": at + 1,
-                    "error_type": _events.type_name(outcome.error),
+                    "error_type": error_type,
                 },
             )
         return value
@@ -176,4 +186,6 @@ class FallbackChain:
                     "error_type": _events.type_name(outcome.error),
                 },
             )
-        return Failed(outcome.error, NoneLeft(tuple(errors), outcome.note))
+        outcome.note = NoneLeft(tuple(errors), outcome.note)
+        errors.clear()
+        return outcome

@@ -511,8 +511,10 @@ class Course:
             error = outcome.error
             # A retry further in has given up, and its error is joined later.
             if isinstance(note, GaveUp) and not policy.retry_on_exhausted:
+                self.errors.clear()
                 return None
             if not (isinstance(error, InjectedError) or policy.is_transient(error)):
+                self.errors.clear()
                 return None
             self.errors.append(error)
             del self.errors[:-KEPT]
@@ -552,11 +554,13 @@ class Course:
                 reason=follows,
             )
         if error is not None and not self.executor.reraise:
-            self.outcome = Failed(error, GaveUp(self.made, elapsed, tuple(self.errors)))
+            outcome.note = GaveUp(self.made, elapsed, tuple(self.errors))
+        self.errors.clear()
         return None
 
     def succeed(self) -> None:
         self.succeeded = True
+        self.errors.clear()
         self.attempts.succeeded()
         if self.made > 1 and self.call is not None:
             self.call.count("recovered")
@@ -692,7 +696,7 @@ class _Loop:
         self.delay = self.course.settle(Failed(error))
         if self.delay is not None:
             return True
-        final = cast(Failed, self.course.outcome).final()
+        final = cast(Failed, self.course.outcome).take()
         if final is error:
             return False
         try:

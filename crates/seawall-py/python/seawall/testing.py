@@ -198,7 +198,8 @@ class MockCircuitBreaker(_StandIn):
     def force_open(self) -> None:
         """Opens it: calls are rejected until the recovery timeout is over."""
         breaker = self._breaker
-        breaker._by_hand("reset", breaker._now())
+        if breaker._state != "closed":
+            breaker._by_hand("reset", breaker._now())
         while breaker._state == "closed":
             ticket = breaker._acquire(breaker._now())
             assert type(ticket) is int
