@@ -238,6 +238,9 @@ _dict_of: Callable[[BaseException], dict[str, Any]] = vars(BaseException)["__dic
 _args_of: Callable[[BaseException], tuple[Any, ...]] = vars(BaseException)["args"].__get__
 _suppress = vars(BaseException)["__suppress_context__"]
 
+#: Sets ``__context__`` also where the user's class lets nothing be set.
+set_context: Callable[[BaseException, BaseException | None], None] = vars(BaseException)["__context__"].__set__
+
 
 class _Recipe:
     """How errors of one type are joined: the class, what makes an empty one, where the fields are."""
