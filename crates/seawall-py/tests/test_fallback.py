@@ -101,7 +101,7 @@ def test_sync_and_async_can_be_mixed(run: Run) -> None:
     # What cannot be seen before is an error of the fallback, and no coroutine is left behind.
     with pytest.raises(FallbackExhaustedError) as caught:
         fallback([lambda: later()])(fail)()
-    assert "coroutines" in str(caught.value.errors)
+    assert "coroutines" in str(caught.value.fallback_errors)
 
 
 def test_where_nobody_answers_all_is_told() -> None:
@@ -115,13 +115,13 @@ def test_where_nobody_answers_all_is_told() -> None:
 
     with pytest.raises(FallbackExhaustedError) as caught:
         fallback([raising(first), raising(second)])(raising(primary))()
-    assert caught.value.error is primary and caught.value.errors == (first, second)
+    assert caught.value.primary_error is primary and caught.value.fallback_errors == (first, second)
 
 
 def test_it_says_when_the_primary_had_been_tried_again() -> None:
     with pytest.raises(FallbackExhaustedError) as caught:
         fallback([fail])(retry(max_attempts=2, base_delay=0)(fail))()
-    assert isinstance(caught.value.error, ValueError)
+    assert isinstance(caught.value.primary_error, ValueError)
     assert "gave up after 2 attempts" in caught.value.__notes__[0]
 
 
