@@ -242,6 +242,31 @@ def test_exhaustion_tells_all() -> None:
     assert error.attempt_errors == tuple(errors)
 
 
+class Unjoinable(Exception):
+    """Its fields are named like ours."""
+
+    attempts = "mine"
+
+
+def test_the_error_is_of_the_operation_s_type_as_well() -> None:
+    error = FileNotFoundError(2, "gone", "a.txt")
+    with pytest.raises(FileNotFoundError) as caught:
+        retry(FileNotFoundError, base_delay=0)(Operation(error, error, error))()
+    assert isinstance(caught.value, RetryExhaustedError) and caught.value.attempts == 3
+    assert caught.value.filename == "a.txt" and caught.value.last_error is error
+
+
+def test_a_type_that_cannot_be_joined_is_warned_of_at_decoration() -> None:
+    with pytest.warns(RuntimeWarning, match="Unjoinable cannot be joined") as warned:
+        decorated = retry(Unjoinable, base_delay=0)(Operation(*[Unjoinable()] * 3))
+    assert warned[0].filename == __file__
+    with pytest.raises(RetryExhaustedError) as caught:
+        decorated()
+    assert not isinstance(caught.value, Unjoinable) and isinstance(caught.value.__cause__, Unjoinable)
+    with pytest.raises(Unjoinable):
+        retry(Unjoinable, base_delay=0, reraise=True)(Operation(*[Unjoinable()] * 3))()
+
+
 def test_a_permanent_error_is_raised_as_it_is() -> None:
     for before in (0, 1):
         error = KeyError("no")

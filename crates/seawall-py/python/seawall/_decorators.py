@@ -20,6 +20,7 @@ from ._retry import (
     Seconds,
     checked_callable,
     checked_types,
+    warn_of_unjoinable,
 )
 from ._seawall import RetryBudget
 from ._timeout import Timeout
@@ -126,7 +127,9 @@ def retry(
         if "retry_on" in settings:
             raise TypeError("types of errors are given in front or as `retry_on`, and not as both")
         kinds = exceptions[0] if len(exceptions) == 1 and isinstance(exceptions[0], tuple) else exceptions
-        settings["retry_on"] = checked_types("exceptions", kinds)
+        settings["retry_on"] = types = checked_types("exceptions", kinds)
+        if not reraise:
+            warn_of_unjoinable(types)
     if policy is not None and settings:
         other = ", ".join(f"`{setting}`" for setting in settings)
         raise TypeError(f"`policy` has all settings: {other} cannot be given beside it")

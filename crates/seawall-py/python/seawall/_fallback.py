@@ -134,7 +134,11 @@ class FallbackChain:
                 return value
             errors.append(value.error)
             value.drop()
-        return self._exhausted(outcome, errors)
+        ended = self._exhausted(outcome, errors)
+        if ended is not outcome:
+            outcome.drop()
+        errors.clear()
+        return ended
 
     async def run_async(self, inner: AsyncStep, call: Call) -> Any:
         outcome = await inner(call)
@@ -157,7 +161,11 @@ class FallbackChain:
                 return value
             errors.append(value.error)
             value.drop()
-        return self._exhausted(outcome, errors)
+        ended = self._exhausted(outcome, errors)
+        if ended is not outcome:
+            outcome.drop()
+        errors.clear()
+        return ended
 
     def _used(self, call: Call, outcome: Failed, at: int, value: Any) -> Any:
         call.count("fallbacks")
@@ -187,5 +195,4 @@ class FallbackChain:
                 },
             )
         outcome.note = NoneLeft(tuple(errors), outcome.note)
-        errors.clear()
         return outcome

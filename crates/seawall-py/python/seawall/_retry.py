@@ -7,6 +7,7 @@ import enum
 import inspect
 import math
 import time
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import FrozenInstanceError
 from types import TracebackType
@@ -271,6 +272,24 @@ _FIELDS: Final = (
 
 def _policy(settings: dict[str, Any]) -> RetryPolicy:
     return RetryPolicy(**settings)
+
+
+def warn_of_unjoinable(types: ErrorTypes) -> None:
+    """Says at decoration which of the errors named will be hidden behind a RetryExhaustedError."""
+    for kind in types if isinstance(types, tuple) else (types,):
+        # Ours are joined where they are made, the next are only bases, and the last never tried again.
+        if issubclass(kind, exceptions.SeawallError) or kind in (Exception, BaseException):
+            continue
+        if issubclass(kind, CONTROL):
+            continue
+        if not exceptions.can_join(kind):
+            warnings.warn(
+                f"{kind.__qualname__} cannot be joined with RetryExhaustedError: after the last attempt catch"
+                " RetryExhaustedError, or set `reraise=True`",
+                RuntimeWarning,
+                # The decorator's caller: past this, `retry`.
+                stacklevel=3,
+            )
 
 
 def is_control(error: BaseException) -> bool:
