@@ -24,9 +24,8 @@ class Chain(_fallback.FallbackChain):
         self._entries = tuple((entry, _takes_any(entry)) for entry in fallbacks)  # type: ignore[misc]
 
     def _exhausted(self, outcome: Failed, errors: list[BaseException]) -> Failed:
-        last = Failed(errors[-1])
-        super()._exhausted(outcome, errors).drop()
-        return last
+        super()._exhausted(outcome, errors)  # tells
+        return Failed(errors[-1])
 
 
 def _takes_any(function: Callable[..., Any]) -> bool:
