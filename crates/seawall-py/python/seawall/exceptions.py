@@ -55,6 +55,8 @@ __all__ = [
 class SeawallError(Exception):
     """What a policy ended a call with, whichever it was."""
 
+    __slots__ = ()
+
 
 class RetryExhaustedError(SeawallError):
     """The attempts, the time or the budget are used up; the last error is in ``last_error``."""
@@ -128,7 +130,9 @@ class FallbackExhaustedError(SeawallError):
 class CircuitBreakerOpenError(SeawallError, RuntimeError):
     """The breaker let nothing through: the operation did not run. Made of ``(name, retry_after)``."""
 
-    # No __init__: a rejection has to be cheap, so the data is in `args` and the text is made when asked for.
+    # A rejection has to be cheap: no slot of its own and no __init__, the data is in `args`, and the text is
+    # made when asked for.
+    __slots__ = ()
 
     @property
     def name(self) -> str | None:
