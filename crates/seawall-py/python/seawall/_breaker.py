@@ -7,7 +7,7 @@ import enum
 import time
 from collections.abc import Awaitable, Callable, Hashable
 from types import TracebackType
-from typing import Any, Final, NamedTuple, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, ParamSpec, TypeVar, cast
 
 from . import _events, _seawall, _signatures, _state
 from ._calls import AsyncStep, Call, Failed, Step, finish, own_error
@@ -155,9 +155,11 @@ class CircuitBreaker(_seawall.Breaker):
     _on_state_change_takes: int
     _seen: int | None
 
-    def __init__(self, *settings: Any, **more: Any) -> None:
-        # All is done in `__new__`, since the native half is made with its settings.
-        super().__init__()
+    if not TYPE_CHECKING:
+
+        def __init__(self, *settings: Any, **more: Any) -> None:
+            # All is done in `__new__`, since the native half is made with its settings.
+            super().__init__()
 
     def __repr__(self) -> str:
         of = "" if self.name is None else f" {self.name!r}"

@@ -52,7 +52,10 @@ class Stack:
             layer.budget for layer in layers if isinstance(layer, RetryExecutor) and layer.budget is not None
         ]
         always = len(breakers) > 1 or any(layer.always for layer in layers)
-        self.core: Final = _seawall.Core(always, budgets)
+        # Its rejection is the end of the call, and needs no slow way; by the machine's clock at least.
+        first = layers[0]
+        outermost = first if isinstance(first, CircuitBreaker) and first.time_source is None else None
+        self.core: Final = _seawall.Core(always, budgets, outermost, self.tally)
         self._chain: Any = None
 
     def chain(self) -> Any:
@@ -206,7 +209,7 @@ def _wrap(stack: Stack) -> FunctionType:
         shape = tuple((p.name, int(p.kind), p.default is not p.empty) for p in parameters)
     make = _template(shape, stack.is_async, stack.breaker is not None)
     cold = (stack.slow_async, stack.failed_async) if stack.is_async else (stack.slow, stack.failed)
-    wrapper: FunctionType = make(stack.core, function, stack.breaker, *cold, stack.late)
+    wrapper: FunctionType = make(stack.core, function, stack.breaker, *cold, stack.late, stack.core.reject)
     positional = [p for p in parameters if p.kind <= _POSITIONAL_OR_KEYWORD and p.default is not p.empty]
     by_name = [p for p in parameters if p.kind == _KEYWORD_ONLY and p.default is not p.empty]
     wrapper.__defaults__ = tuple(p.default for p in positional) or None
@@ -237,7 +240,7 @@ _VAR_KEYWORD: Final = int(inspect.Parameter.VAR_KEYWORD)
 Shape = tuple[tuple[str, int, bool], ...]
 
 _SYNC: Final = """\
-def make({core}, {call}, {breaker}, {slow}, {failed}, {late}):
+def make({core}, {call}, {breaker}, {slow}, {failed}, {late}, {reject}):
     def wrapper({parameters}):
         if {core}:
             return {slow}({args}, {kwargs})
@@ -253,10 +256,11 @@ def make({core}, {call}, {breaker}, {slow}, {failed}, {late}):
 """
 
 _SYNC_BREAKER: Final = """\
-def make({core}, {call}, {breaker}, {slow}, {failed}, {late}):
+def make({core}, {call}, {breaker}, {slow}, {failed}, {late}, {reject}):
     def wrapper({parameters}):
         {seen} = {breaker}._seen
         if {seen} is None or {core}:
+            {reject}()
             return {slow}({args}, {kwargs})
         try:
             {value} = {call}({forward})
@@ -281,7 +285,7 @@ def _awaiting(template: str) -> str:
     return template.replace("    def wrapper(", "    async def wrapper(")
 
 
-_NAMES: Final = ("core", "call", "breaker", "slow", "failed", "late", "seen", "value", "caught", "error")
+_NAMES: Final = ("core", "call", "breaker", "slow", "failed", "late", "reject", "seen", "value", "caught", "error")
 _numbers: Final = itertools.count(1)
 
 
