@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import copy
 import gc
 import logging
@@ -210,6 +211,16 @@ def test_with_blocks_are_calls(run: Run) -> None:
             rejected()
     clock.advance(1)
     run(block())
+    assert breaker.state is CLOSED
+
+
+def test_a_block_may_be_left_in_another_context() -> None:
+    breaker, clock = made(failure_threshold=1, recovery_timeout=1)
+    failing(breaker)
+    clock.advance(1)
+    contextvars.copy_context().run(breaker.__enter__)
+    assert breaker.counters.probes_in_flight == 1
+    contextvars.copy_context().run(breaker.__exit__, None, None, None)
     assert breaker.state is CLOSED
 
 
