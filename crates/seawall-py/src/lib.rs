@@ -28,7 +28,7 @@ mod _seawall {
     #[pymodule_export]
     use super::{
         breaker::Breaker,
-        core::{Core, Tally, switch},
+        core::{Core, Tally, hear, switch},
         reseed,
         retry::{Attempts, RetryBudget, RetryRules},
         seconds,

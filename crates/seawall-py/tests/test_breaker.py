@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import copy
 import gc
 import logging
@@ -22,6 +23,7 @@ from seawall import (
     TimedOutError,
     circuit_breaker,
     fallback,
+    observe,
     retry,
 )
 from seawall.testing import ManualClock
@@ -209,6 +211,16 @@ def test_with_blocks_are_calls(run: Run) -> None:
             rejected()
     clock.advance(1)
     run(block())
+    assert breaker.state is CLOSED
+
+
+def test_a_block_may_be_left_in_another_context() -> None:
+    breaker, clock = made(failure_threshold=1, recovery_timeout=1)
+    failing(breaker)
+    clock.advance(1)
+    contextvars.copy_context().run(breaker.__enter__)
+    assert breaker.counters.probes_in_flight == 1
+    contextvars.copy_context().run(breaker.__exit__, None, None, None)
     assert breaker.state is CLOSED
 
 
@@ -591,3 +603,26 @@ def test_keys_that_make_no_sense_are_refused() -> None:
         circuit_breaker(key=5)  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="by name"):
         circuit_breaker(5)  # type: ignore[call-overload]
+
+
+def test_a_plain_rejection_is_told_and_counted_as_any_other() -> None:
+    breaker = CircuitBreaker(failure_threshold=1, recovery_timeout=30, name="b")
+    decorated = breaker.protect(fail)
+    with pytest.raises(ValueError):
+        decorated()
+    with pytest.raises(CircuitBreakerOpenError) as caught:
+        decorated()
+    # The machine's clock is coarse here, and the wait never too short.
+    assert 29 < (caught.value.retry_after or 0) < 30.05 and caught.value.name == "b"
+    heard: list[Any] = []
+    stop = observe(heard.append)
+    try:
+        with pytest.raises(CircuitBreakerOpenError):
+            decorated()
+    finally:
+        stop()
+    with pytest.raises(CircuitBreakerOpenError):
+        decorated()
+    (event,) = heard
+    assert event.kind == "circuit_breaker_rejected" and 29_000 < event.retry_after_ms <= 30_000
+    assert decorated.seawall.statistics["rejected"] == 3 == breaker.counters.rejected  # type: ignore[attr-defined]

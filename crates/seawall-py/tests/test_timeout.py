@@ -10,7 +10,7 @@ import pytest
 import trio
 from conftest import Run
 
-from seawall import RetryExhaustedError, TimedOutError, _waiting, circuit_breaker, retry, timeout
+from seawall import CircuitBreaker, RetryExhaustedError, TimedOutError, _waiting, circuit_breaker, retry, timeout
 
 
 async def forever() -> None:
@@ -126,3 +126,95 @@ def test_it_is_for_coroutine_functions_and_needs_its_seconds() -> None:
     for nothing in (forever, True, None):
         with pytest.raises(TypeError, match="seconds"):
             timeout(nothing)  # type: ignore[arg-type]
+
+
+def test_no_timer_is_armed_for_what_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asyncio, "timeout", lambda limit: pytest.fail("armed"))
+    breaker = CircuitBreaker(failure_threshold=1)
+
+    @timeout(60)
+    async def operation(value: object) -> object:
+        if isinstance(value, Exception):
+            raise value
+        return value
+
+    guarded = breaker.protect(operation)
+
+    async def main() -> None:
+        assert await operation(1) == 1 == await guarded(1)
+        for protected in (operation, guarded):
+            with pytest.raises(KeyError):
+                # Failed at once: what follows goes the slow way, which arms one.
+                monkeypatch.undo()
+                await protected(KeyError())
+        assert breaker.state == "open"
+
+    asyncio.run(main())
+
+
+def test_what_was_started_goes_on_as_it_began(run: Run) -> None:
+    """The first attempt is run once, keeps what it is given, and sees what is thrown into it."""
+    steps: list[object] = []
+
+    @retry(max_attempts=2, base_delay=0)
+    @circuit_breaker(failure_threshold=5)
+    @timeout(60)
+    async def operation() -> str:
+        steps.append("begun")
+        await _waiting.checkpoint()
+        await _waiting.sleep_async(0.001)
+        await _waiting.checkpoint()
+        steps.append("on")
+        if len(steps) < 4:
+            raise ValueError
+        return "done"
+
+    assert run(operation()) == "done" and steps == ["begun", "on"] * 2
+
+
+def test_a_limit_around_a_retry_counts_from_its_first_attempt() -> None:
+    began: list[float] = []
+
+    @timeout(0.05)
+    @retry(max_attempts=99, base_delay=0)
+    async def operation() -> None:
+        began.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(0.01)
+        raise ValueError
+
+    async def main() -> float:
+        with pytest.raises(TimedOutError):
+            await operation()
+        return asyncio.get_running_loop().time() - began[0]
+
+    assert 0.045 < asyncio.run(main()) < 1 and len(began) > 1
+
+
+def test_a_coroutine_that_is_closed_while_it_waits_is_closed_inside() -> None:
+    ended: list[BaseException] = []
+
+    @timeout(60)
+    async def operation() -> None:
+        try:
+            await asyncio.sleep(60)
+        except BaseException as error:
+            ended.append(error)
+            raise
+
+    async def main() -> None:
+        coroutine = operation()
+        coroutine.send(None)
+        coroutine.close()
+
+    asyncio.run(main())
+    assert [type(error) for error in ended] == [GeneratorExit]
+
+
+class AsyncCallable:
+    async def __call__(self) -> str:
+        await _waiting.checkpoint()
+        return "called"
+
+
+def test_callable_objects_have_limits_too(run: Run) -> None:
+    assert run(timeout(60)(AsyncCallable())()) == "called"

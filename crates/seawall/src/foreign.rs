@@ -21,6 +21,11 @@ pub(crate) fn now() -> Option<Tick> {
     NOW.try_with(Cell::get).ok().flatten()
 }
 
+/// How far [`Tick::now`] may lag behind, in ms.
+pub fn step() -> u64 {
+    Tick::step()
+}
+
 /// Runs `decide` with the clock standing at `now`, for callers with a clock of their own.
 pub fn at<R>(now: Tick, decide: impl FnOnce() -> R) -> R {
     /// Puts back what was there, also after a panic.
@@ -98,6 +103,12 @@ pub fn acquire<C>(breaker: &CircuitBreaker<C>) -> Leave {
     breaker.core.acquire_ticket()
 }
 
+/// [`acquire`], where the answer is plainly no: else none, and nothing has happened. Observers are not
+/// told; whoever calls it knows that there are none, or tells them.
+pub fn reject<C>(breaker: &CircuitBreaker<C>) -> Option<Leave> {
+    breaker.core.reject_ticket()
+}
+
 /// Tells how the call of `ticket` went. `took` counts where slow calls are.
 pub fn record<C>(
     breaker: &CircuitBreaker<C>,
@@ -157,6 +168,21 @@ mod tests {
         breaker.isolate();
         assert_eq!(acquire(&breaker), Leave::Passed);
         assert_eq!(breaker.counters().rejected, 1);
+    }
+
+    #[test]
+    fn a_plain_rejection_decides_nothing() {
+        let breaker = CircuitBreaker::builder().failure_threshold(1).recovery_timeout(S).build();
+        let at = |ms| at(Tick::from_millis(ms), || reject(&breaker));
+        assert_eq!(at(0), None, "it is closed");
+        super::at(Tick::from_millis(0), || record(&breaker, 0, Verdict::TRANSIENT, None));
+        assert_eq!(at(400), Some(Leave::Rejected(Some(Duration::from_millis(600)))));
+        assert_eq!(at(1000), None, "a probe is due");
+        assert_eq!((breaker.state(), breaker.counters().rejected), (CircuitState::Open, 1));
+        breaker.isolate();
+        assert_eq!(at(0), Some(Leave::Rejected(None)));
+        breaker.set_mode(crate::breaker::Mode::DryRun);
+        assert_eq!(at(0), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ import enum
 import time
 from collections.abc import Awaitable, Callable, Hashable
 from types import TracebackType
-from typing import Any, Final, NamedTuple, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, ParamSpec, TypeVar, cast
 
 from . import _events, _seawall, _signatures, _state
 from ._calls import AsyncStep, Call, Failed, Step, finish, own_error
@@ -60,9 +60,12 @@ class Counters(NamedTuple):
     opened: int
 
 
-#: What `with breaker:` has open here, the latest last.
-_entered: contextvars.ContextVar[tuple[tuple[CircuitBreaker, CircuitBreaker, int, float | None], ...]]
-_entered = contextvars.ContextVar("seawall_entered", default=())
+Entry = tuple["CircuitBreaker", "CircuitBreaker", int, "float | None"]
+
+#: What `with breaker:` has open here, the latest last: the breaker, who decides for it, ticket, beginning.
+_entered: Final[contextvars.ContextVar[tuple[Entry, ...]]] = contextvars.ContextVar(
+    "seawall_entered", default=()
+)
 
 
 class CircuitBreaker(_seawall.Breaker):
@@ -78,6 +81,7 @@ class CircuitBreaker(_seawall.Breaker):
         "_counts",
         "_on_state_change",
         "_on_state_change_takes",
+        "_open",
         "_seen",
         "_timed",
         "name",
@@ -143,6 +147,7 @@ class CircuitBreaker(_seawall.Breaker):
         if on_state_change is not None:
             self._on_state_change = checked_sync("on_state_change", on_state_change)
             self._on_state_change_takes = _signatures.accepts(on_state_change, 3, 2)
+        self._open = []
         self._seen = None
         self._show()
         return self
@@ -153,11 +158,14 @@ class CircuitBreaker(_seawall.Breaker):
     _timed: bool
     _on_state_change: Callable[..., object] | None
     _on_state_change_takes: int
+    _open: list[Entry]
     _seen: int | None
 
-    def __init__(self, *settings: Any, **more: Any) -> None:
-        # All is done in `__new__`, since the native half is made with its settings.
-        super().__init__()
+    if not TYPE_CHECKING:
+
+        def __init__(self, *settings: Any, **more: Any) -> None:
+            # All is done in `__new__`, since the native half is made with its settings.
+            super().__init__()
 
     def __repr__(self) -> str:
         of = "" if self.name is None else f" {self.name!r}"
@@ -245,7 +253,9 @@ class CircuitBreaker(_seawall.Breaker):
         if type(ticket) is not int:
             raise self._rejected(ticket)
         started = here._clock() if here._timed else None
-        _entered.set((*_entered.get(), (self, here, ticket, started)))
+        entry = (self, here, ticket, started)
+        _entered.set((*_entered.get(), entry))
+        self._open.append(entry)
         return self
 
     def __exit__(
@@ -255,12 +265,16 @@ class CircuitBreaker(_seawall.Breaker):
         traceback: TracebackType | None,
     ) -> None:
         open_here = _entered.get()
-        for at in range(len(open_here) - 1, -1, -1):
-            breaker, here, ticket, started = open_here[at]
-            if breaker is self:
-                _entered.set((*open_here[:at], *open_here[at + 1 :]))
-                self._settle(here, ticket, None if error is None else Failed(error), started)
-                return
+        # A fixture may be left in another context than it was entered in: then the latest of all.
+        entry = next((entry for entry in reversed(open_here) if entry[0] is self), None) or self._open[-1]
+        _entered.set(tuple(other for other in open_here if other is not entry))
+        # By identity: the same ticket is held by many.
+        for at in range(len(self._open) - 1, -1, -1):
+            if self._open[at] is entry:
+                del self._open[at]
+                break
+        _, here, ticket, started = entry
+        self._settle(here, ticket, None if error is None else Failed(error), started)
 
     async def __aenter__(self) -> CircuitBreaker:
         return self.__enter__()

@@ -7,8 +7,9 @@ the context of another, and tracebacks show the user's frames and not ours.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol
+import types
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
+from typing import Any, Protocol, cast
 
 from . import exceptions
 from ._seawall import Tally
@@ -89,7 +90,7 @@ class NoneLeft:
 class Call:
     """One call: the operation with its arguments, and its first outcome if that is known already."""
 
-    __slots__ = ("args", "first", "function", "kwargs", "tally", "ticket")
+    __slots__ = ("args", "first", "function", "kwargs", "started", "tally", "ticket")
 
     def __init__(
         self,
@@ -99,6 +100,7 @@ class Call:
         tally: Tally | None = None,
         ticket: int | None = None,
         first: BaseException | None = None,
+        started: tuple[Coroutine[Any, Any, Any], Any] | None = None,
     ) -> None:
         self.function = function
         self.args = args
@@ -108,6 +110,8 @@ class Call:
         self.ticket = ticket
         #: What the first attempt ended in, where it was made on the fast way.
         self.first = first
+        #: The first attempt and what it waits for, where it was started on the fast way.
+        self.started = started
 
     def count(self, what: str) -> None:
         if self.tally is not None:
@@ -147,9 +151,33 @@ async def operate_async(call: Call) -> Any:
         first, call.first = call.first, None
         return Failed(first)
     try:
+        if call.started is not None:
+            started, call.started = call.started, None
+            return await go_on(*started)
         return await call.function(*call.args, **call.kwargs)
     except BaseException as error:
         return Failed(error)
+
+
+@types.coroutine
+def go_on(coroutine: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any, Any, Any]:
+    """Awaits the rest of a coroutine that was started by hand and waits for something."""
+    try:
+        while True:
+            try:
+                given = yield waits_for
+            except GeneratorExit:
+                coroutine.close()
+                raise
+            except BaseException as error:
+                waits_for = coroutine.throw(error)
+            else:
+                if given is None:
+                    # As asyncio does it: from here on the interpreter goes by itself.
+                    return (yield from cast(Generator[Any, Any, Any], coroutine))
+                waits_for = coroutine.send(given)
+    except StopIteration as stop:
+        return stop.value
 
 
 def around(layer: Layer, inner: Step) -> Step:

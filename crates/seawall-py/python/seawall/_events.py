@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from . import _state
+from . import _seawall, _state
 
 logger: Final = logging.getLogger("seawall")
 logger.addHandler(logging.NullHandler())
@@ -72,6 +72,7 @@ def observe(callback: Listener) -> Callable[[], None]:
     entry: Listener = callback
     with _state.lock:
         _listeners = (*_listeners, entry)
+        _seawall.hear(True)
 
     def stop() -> None:
         global _listeners
@@ -80,6 +81,7 @@ def observe(callback: Listener) -> Callable[[], None]:
             if entry in kept:
                 kept.remove(entry)
             _listeners = tuple(kept)
+            _seawall.hear(bool(kept))
 
     return stop
 

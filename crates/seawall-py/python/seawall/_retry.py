@@ -11,7 +11,7 @@ import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import FrozenInstanceError
 from types import TracebackType
-from typing import Any, Final, ParamSpec, Protocol, TypeVar, cast, final
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, Protocol, TypeVar, cast, final
 
 from . import _events, _seawall, _signatures, _state, _waiting, exceptions
 from ._calls import CONTROL, AsyncStep, Call, Failed, GaveUp, Step, finish, own_error
@@ -100,19 +100,34 @@ class RetryPolicy:
         "total_timeout",
     )
 
-    max_attempts: int
-    backoff_strategy: BackoffStrategy
-    base_delay: float
-    max_delay: float
-    multiplier: float
-    jitter: bool | str
-    total_timeout: float | None
-    max_retry_after: float
-    retry_on: ErrorTypes | Predicate
-    retry_if_result: Callable[[Any], object] | None
-    retry_after: RetryAfter | None
-    retry_on_open: bool
-    retry_on_exhausted: bool
+    if TYPE_CHECKING:
+        # Slots, which nobody sets: for whoever reads the types they are properties.
+        @property
+        def max_attempts(self) -> int: ...
+        @property
+        def backoff_strategy(self) -> BackoffStrategy: ...
+        @property
+        def base_delay(self) -> float: ...
+        @property
+        def max_delay(self) -> float: ...
+        @property
+        def multiplier(self) -> float: ...
+        @property
+        def jitter(self) -> bool | str: ...
+        @property
+        def total_timeout(self) -> float | None: ...
+        @property
+        def max_retry_after(self) -> float: ...
+        @property
+        def retry_on(self) -> ErrorTypes | Predicate: ...
+        @property
+        def retry_if_result(self) -> Callable[[Any], object] | None: ...
+        @property
+        def retry_after(self) -> RetryAfter | None: ...
+        @property
+        def retry_on_open(self) -> bool: ...
+        @property
+        def retry_on_exhausted(self) -> bool: ...
     _rules: _seawall.RetryRules
     _key: tuple[Any, ...]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 
@@ -31,6 +32,12 @@ def _either(test: Callable[[Any], bool], function: Any) -> bool:
 def is_async(function: Any) -> bool:
     """Whether calling it gives a coroutine."""
     return _either(inspect.iscoroutinefunction, function)
+
+
+def is_plain_async(function: Any) -> bool:
+    """Whether it is an `async def` itself, whose call gives a coroutine of Python's own."""
+    function = innermost(function)
+    return isinstance(function, FunctionType) and bool(function.__code__.co_flags & inspect.CO_COROUTINE)
 
 
 def is_generator(function: Any) -> bool:

@@ -17,8 +17,8 @@ class Timeout:
 
     __slots__ = ("limit",)
 
-    # A timer has to be armed before the operation begins.
-    always = True
+    # The wrapper starts the operation itself, and comes here only if that has to wait.
+    always = False
 
     def __init__(self, limit: Seconds) -> None:
         self.limit: Final = _seawall.seconds("seconds", limit)

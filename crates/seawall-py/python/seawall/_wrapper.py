@@ -8,14 +8,15 @@ the `except` block has been left, so that no attempt becomes the context of anot
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 import itertools
 import linecache
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from types import FunctionType
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from . import _seawall, _signatures
 from ._breaker import CircuitBreaker, CircuitBreakers, Keyed
@@ -52,7 +53,13 @@ class Stack:
             layer.budget for layer in layers if isinstance(layer, RetryExecutor) and layer.budget is not None
         ]
         always = len(breakers) > 1 or any(layer.always for layer in layers)
-        self.core: Final = _seawall.Core(always, budgets)
+        if any(isinstance(layer, Timeout) for layer in layers):
+            # Only a coroutine of Python's own can be started by hand.
+            always = always or not _signatures.is_plain_async(function)
+        # Its rejection is the end of the call, and needs no slow way; by the machine's clock at least.
+        first = layers[0]
+        outermost = first if isinstance(first, CircuitBreaker) and first.time_source is None else None
+        self.core: Final = _seawall.Core(always, budgets, outermost, self.tally)
         self._chain: Any = None
 
     def chain(self) -> Any:
@@ -97,6 +104,19 @@ class Stack:
             return finish(await self.chain()(call))
         finally:
             del error, call
+
+    async def waiting_async(
+        self,
+        ticket: int | None,
+        coroutine: Coroutine[Any, Any, Any],
+        waits_for: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        """A call whose first attempt was started on the fast way and waits: now the timers are armed."""
+        started = (coroutine, waits_for)
+        call = Call(self.function, args, kwargs, self.tally, ticket, None, started)
+        return finish(await self.chain()(call))
 
     def late(self, ticket: int | None, value: Any) -> Any:
         """A call that succeeded on the fast way while the breaker's record changed."""
@@ -204,9 +224,12 @@ def _wrap(stack: Stack) -> FunctionType:
         parameters = ()
     else:
         shape = tuple((p.name, int(p.kind), p.default is not p.empty) for p in parameters)
-    make = _template(shape, stack.is_async, stack.breaker is not None)
+    style: Style = "async" if stack.is_async else "sync"
+    if any(isinstance(layer, Timeout) for layer in stack.layers):
+        style = "timed"
+    make = _template(shape, style, stack.breaker is not None)
     cold = (stack.slow_async, stack.failed_async) if stack.is_async else (stack.slow, stack.failed)
-    wrapper: FunctionType = make(stack.core, function, stack.breaker, *cold, stack.late)
+    wrapper: FunctionType = make(stack.core, function, stack.breaker, *cold, stack.late, stack.core.reject, stack.waiting_async, asyncio._get_running_loop)
     positional = [p for p in parameters if p.kind <= _POSITIONAL_OR_KEYWORD and p.default is not p.empty]
     by_name = [p for p in parameters if p.kind == _KEYWORD_ONLY and p.default is not p.empty]
     wrapper.__defaults__ = tuple(p.default for p in positional) or None
@@ -233,11 +256,13 @@ _VAR_POSITIONAL: Final = int(inspect.Parameter.VAR_POSITIONAL)
 _KEYWORD_ONLY: Final = int(inspect.Parameter.KEYWORD_ONLY)
 _VAR_KEYWORD: Final = int(inspect.Parameter.VAR_KEYWORD)
 
+Style = Literal["sync", "async", "timed"]
+
 #: Name, kind and whether there is a default, of each parameter.
 Shape = tuple[tuple[str, int, bool], ...]
 
 _SYNC: Final = """\
-def make({core}, {call}, {breaker}, {slow}, {failed}, {late}):
+def make({core}, {call}, {breaker}, {slow}, {failed}, {late}, {reject}, {waiting}, {loop}):
     def wrapper({parameters}):
         if {core}:
             return {slow}({args}, {kwargs})
@@ -252,11 +277,63 @@ def make({core}, {call}, {breaker}, {slow}, {failed}, {late}):
     return wrapper
 """
 
+# A timeout arms no timer unless the operation has to wait. Under asyncio only: scopes of trio are a stack,
+# and ours would have to be entered before those of the operation.
+_TIMED: Final = """\
+def make({core}, {call}, {breaker}, {slow}, {failed}, {late}, {reject}, {waiting}, {loop}):
+    async def wrapper({parameters}):
+        if {core} or {loop}() is None:
+            return await {slow}({args}, {kwargs})
+        {coroutine} = {call}({forward})
+        try:
+            {waits_for} = {coroutine}.send(None)
+        except StopIteration as {caught}:
+            return {caught}.value
+        except BaseException as {caught}:
+            {error} = {caught}
+        else:
+            return await {waiting}(None, {coroutine}, {waits_for}, {args}, {kwargs})
+        try:
+            return await {failed}(None, {error}, {args}, {kwargs})
+        finally:
+            del {error}
+    return wrapper
+"""
+
+_TIMED_BREAKER: Final = """\
+def make({core}, {call}, {breaker}, {slow}, {failed}, {late}, {reject}, {waiting}, {loop}):
+    async def wrapper({parameters}):
+        {seen} = {breaker}._seen
+        if {seen} is None or {core} or {loop}() is None:
+            {reject}()
+            return await {slow}({args}, {kwargs})
+        {coroutine} = {call}({forward})
+        try:
+            {waits_for} = {coroutine}.send(None)
+        except StopIteration as {caught}:
+            {value} = {caught}.value
+        except BaseException as {caught}:
+            {error} = {caught}
+            {value} = {waiting}
+        else:
+            return await {waiting}({seen}, {coroutine}, {waits_for}, {args}, {kwargs})
+        if {value} is not {waiting}:
+            if {breaker}._seen is {seen}:
+                return {value}
+            return {late}({seen}, {value})
+        try:
+            return await {failed}({seen}, {error}, {args}, {kwargs})
+        finally:
+            del {error}
+    return wrapper
+"""
+
 _SYNC_BREAKER: Final = """\
-def make({core}, {call}, {breaker}, {slow}, {failed}, {late}):
+def make({core}, {call}, {breaker}, {slow}, {failed}, {late}, {reject}, {waiting}, {loop}):
     def wrapper({parameters}):
         {seen} = {breaker}._seen
         if {seen} is None or {core}:
+            {reject}()
             return {slow}({args}, {kwargs})
         try:
             {value} = {call}({forward})
@@ -281,12 +358,28 @@ def _awaiting(template: str) -> str:
     return template.replace("    def wrapper(", "    async def wrapper(")
 
 
-_NAMES: Final = ("core", "call", "breaker", "slow", "failed", "late", "seen", "value", "caught", "error")
+_NAMES: Final = (
+    "core",
+    "call",
+    "breaker",
+    "slow",
+    "failed",
+    "late",
+    "reject",
+    "waiting",
+    "loop",
+    "seen",
+    "value",
+    "caught",
+    "error",
+    "coroutine",
+    "waits_for",
+)
 _numbers: Final = itertools.count(1)
 
 
 @functools.lru_cache(maxsize=1024)
-def _template(shape: Shape, is_async: bool, has_breaker: bool) -> Callable[..., FunctionType]:
+def _template(shape: Shape, style: Style, has_breaker: bool) -> Callable[..., FunctionType]:
     """What makes wrappers of one shape."""
     prefix = "_seawall_"
     while any(name.startswith(prefix) for name, _, _ in shape):
@@ -320,8 +413,11 @@ def _template(shape: Shape, is_async: bool, has_breaker: bool) -> Callable[..., 
             forward.append(name)
     if last_positional_only >= 0:
         parameters.insert(last_positional_only + 1, "/")
-    text = _SYNC_BREAKER if has_breaker else _SYNC
-    source = (_awaiting(text) if is_async else text).format(
+    if style == "timed":
+        text = _TIMED_BREAKER if has_breaker else _TIMED
+    else:
+        text = _SYNC_BREAKER if has_breaker else _SYNC
+    source = (_awaiting(text) if style == "async" else text).format(
         parameters=", ".join(parameters),
         args=f"({', '.join(args)}{',' if args else ''})",
         kwargs="{" + ", ".join(kwargs) + "}",

@@ -233,6 +233,21 @@ impl Core {
         }
     }
 
+    /// Rejects, unless that takes a decision: then nothing has happened. Whoever asks tells of it.
+    pub(crate) fn reject_ticket(&self) -> Option<Leave> {
+        let word = self.word();
+        let wait = match word.state() {
+            CircuitState::Open => Some(self.rules.open_for(word, Tick::now())?),
+            CircuitState::Isolated => None,
+            CircuitState::Closed | CircuitState::HalfOpen => return None,
+        };
+        if self.mode() == Mode::DryRun {
+            return None;
+        }
+        self.history.rejected();
+        Some(Leave::Rejected(wait.map(|ms| Duration::from_millis(ms + Tick::step()))))
+    }
+
     pub(crate) fn record_ticket(&self, ticket: u64, verdict: Verdict, took: Option<Duration>) {
         let outcome = match verdict {
             Verdict::Success => Outcome::Success,
