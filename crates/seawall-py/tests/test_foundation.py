@@ -419,6 +419,17 @@ def the_circuit_breaker_decorator_on_several_loops(api: Api) -> Any:
     return [*told, of(lambda: asyncio.run(fetch()))]
 
 
+@gives(["ValueError: down 1", "RuntimeError: Circuit breaker is open"])
+def an_open_circuit_says_so_by_the_machines_clock_as_well(api: Api) -> Any:
+    world = World(*down(1))
+
+    @api.circuit_breaker(failure_threshold=1)
+    def fetch() -> Any:
+        return world.operation()
+
+    return [of(fetch), of(fetch)]
+
+
 @gives(["ValueError: down 1", "done"])
 def one_decorator_makes_a_circuit_for_each_function(api: Api) -> Any:
     decorator = api.circuit_breaker(failure_threshold=1)

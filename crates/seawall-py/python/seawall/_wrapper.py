@@ -56,9 +56,12 @@ class Stack:
         if any(isinstance(layer, Timeout) for layer in layers):
             # Only a coroutine of Python's own can be started by hand.
             always = always or not _signatures.is_plain_async(function)
-        # Its rejection is the end of the call, and needs no slow way; by the machine's clock at least.
-        first = layers[0]
-        outermost = first if isinstance(first, CircuitBreaker) and first.time_source is None else None
+        # Its rejection is the end of the call, and needs no slow way; by the machine's clock at least, and
+        # if no kind of breaker raises an error of its own.
+        outermost: CircuitBreaker | None = None
+        if isinstance(layers[0], CircuitBreaker) and layers[0].time_source is None:
+            if type(layers[0])._rejected is CircuitBreaker._rejected:
+                outermost = layers[0]
         self.core: Final = _seawall.Core(always, budgets, outermost, self.tally)
         self._chain: Any = None
 
