@@ -351,10 +351,12 @@ def tripped(function: Function, loop: asyncio.AbstractEventLoop, is_async: bool)
 
 
 def measure(
-    loop: asyncio.AbstractEventLoop, found: dict[str, Offer], rounds: int, batch: float
+    loop: asyncio.AbstractEventLoop, found: dict[str, Offer], wanted: str, rounds: int, batch: float
 ) -> dict[str, dict[str, float]]:
     rows: dict[str, dict[str, Contestant]] = {}
     for title, what, function in ROWS:
+        if wanted not in title:
+            continue
         is_async, rejects = asyncio.iscoroutinefunction(function), what == "open"
         row = rows[title] = {}
         if not rejects:
@@ -447,18 +449,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=40, help="how often each is measured")
     parser.add_argument("--batch", type=float, default=0.004, help="seconds that a round of one takes")
+    parser.add_argument("--rows", default="", metavar="TEXT", help="only the rows with this in their title")
     parser.add_argument("--json", action="store_true", help="print figures instead of a table")
     parser.add_argument("--check", action="store_true", help="exit status 1 if a promise does not hold")
     parser.add_argument("--docs", action="store_true", help="rewrite the table in docs/performance.md")
     given = parser.parse_args()
     if given.rounds < 1 or given.batch <= 0:
         parser.error("--rounds must be at least 1, and --batch more than 0")
+    if not any(given.rows in title for title, _, _ in ROWS):
+        parser.error(f"--rows: no title has {given.rows!r} in it")
+    if given.rows and given.docs:
+        parser.error("--docs is for all rows")
     warnings.simplefilter("ignore")  # peers use what is deprecated
     logging.disable(logging.CRITICAL)
     found, versions = offers()
     # No loop runs while sync functions are measured: some peers ask for one, at a price.
     with asyncio.Runner() as runner:
-        measured = measure(runner.get_loop(), found, given.rounds, given.batch)
+        measured = measure(runner.get_loop(), found, given.rows, given.rounds, given.batch)
     failures = list(broken(measured))
     if given.json:
         print(json.dumps({"versions": versions, "ns": measured, "broken": failures}, indent=2))

@@ -36,6 +36,7 @@ import psycopg2
 import pytest
 import requests
 
+import seawall
 from seawall.exceptions import (
     CircuitBreakerOpenError,
     FallbackExhaustedError,
@@ -695,6 +696,54 @@ def test_joining_again_stays_one_class_and_tells_of_the_outer_retry(
         back = pickle.loads(pickle.dumps(around))
         assert (back.attempts, back.last_error.attempts) == (7, 3)
         assert type(back) is type(around)
+
+
+def handling(operation: Callable[[], object]) -> BaseException:
+    """What comes of `operation` where the caller is handling an error of its own."""
+    try:
+        raise LookupError("the caller's")
+    except LookupError:
+        return caught(operation)
+
+
+def context_of(error: BaseException | None) -> list[str]:
+    found = []
+    while error is not None:
+        found.append(str(error))
+        error = error.__context__
+    return found
+
+
+def fails_while_handling() -> None:
+    try:
+        raise OSError("the operation's")
+    except OSError:
+        raise FrozenData(7)  # noqa: B904
+
+
+def loop() -> None:
+    for attempt in seawall.RetryPolicy(max_attempts=2, base_delay=0):
+        with attempt:
+            fails_while_handling()
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        seawall.retry(max_attempts=2, base_delay=0)(fails_while_handling),
+        seawall.retry(max_attempts=2, base_delay=0, reraise=True)(fails_while_handling),
+        seawall.retry(KeyError)(fails_while_handling),
+        seawall.fallback([fails_while_handling])(fails_while_handling),
+        seawall.circuit_breaker(fails_while_handling),
+        loop,
+    ],
+    ids=["retry", "reraise", "permanent", "fallback", "breaker", "loop"],
+)
+def test_what_was_being_handled_is_told_as_without_us(operation: Callable[[], object]) -> None:
+    bare = context_of(handling(fails_while_handling))
+    assert bare == ["7", "the operation's", "the caller's"]
+    assert context_of(handling(operation)) == bare
+    assert context_of(caught(operation)) == bare[:2]
 
 
 # What cannot be joined, or comes out different.

@@ -130,13 +130,17 @@ async def finished(awaitable: Any) -> Any:
 
 
 @pytest.fixture(autouse=True)
-def nothing_stays() -> Iterator[None]:
+def nothing_stays(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Undoes what a snippet puts in place without taking it away."""
     variables = (_state.retry_mocks, _state.breaker_mocks, _state.worlds)
     before = [variable.get() for variable in variables]
-    switches, listeners = _state.switches, _events._listeners
+    switches = _state.switches
+    # What stops it is the only way to take a listener away, and that is what `observe` gives.
+    stops: list[Any] = []
+    monkeypatch.setattr(seawall, "observe", lambda callback: stops.append(_events.observe(callback)))
     yield
-    _events._listeners = listeners
+    for stop in stops:
+        stop()
     for variable, value in zip(variables, before, strict=True):
         variable.set(value)
     _state.switch(switches - _state.switches)

@@ -195,11 +195,16 @@ def finish(outcome: Any) -> Any:
     if type(outcome) is not Failed:
         return outcome
     error = outcome.take()
+    context = error.__context__
     try:
         raise error
     finally:
+        # Where the caller is handling an error, raising has just put that in the place of what the
+        # operation was handling; which in turn leads to the caller's, so nothing is lost.
+        if context is not None:
+            exceptions.set_context(error, context)
         # The error holds this frame by its traceback: it must not hold the error in turn.
-        del error, outcome
+        del error, outcome, context
 
 
 def own_error(error: BaseException) -> BaseException:

@@ -733,10 +733,13 @@ class _Loop:
         final = cast(Failed, self.course.outcome).take()
         if final is error:
             return False
+        context = final.__context__
         try:
             raise final
         finally:
-            del final, error
+            # Not the error that is handled here: that is what `final` was made of.
+            exceptions.set_context(final, context)
+            del final, error, context
 
 
 class Loop(_Loop):

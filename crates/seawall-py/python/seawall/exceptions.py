@@ -55,6 +55,8 @@ __all__ = [
 class SeawallError(Exception):
     """What a policy ended a call with, whichever it was."""
 
+    __slots__ = ()
+
 
 class RetryExhaustedError(SeawallError):
     """The attempts, the time or the budget are used up; the last error is in ``last_error``."""
@@ -128,7 +130,9 @@ class FallbackExhaustedError(SeawallError):
 class CircuitBreakerOpenError(SeawallError, RuntimeError):
     """The breaker let nothing through: the operation did not run. Made of ``(name, retry_after)``."""
 
-    # No __init__: a rejection has to be cheap, so the data is in `args` and the text is made when asked for.
+    # A rejection has to be cheap: no slot of its own and no __init__, the data is in `args`, and the text is
+    # made when asked for.
+    __slots__ = ()
 
     @property
     def name(self) -> str | None:
@@ -237,6 +241,9 @@ _UNSET = object()
 _dict_of: Callable[[BaseException], dict[str, Any]] = vars(BaseException)["__dict__"].__get__
 _args_of: Callable[[BaseException], tuple[Any, ...]] = vars(BaseException)["args"].__get__
 _suppress = vars(BaseException)["__suppress_context__"]
+
+#: Sets ``__context__`` also where the user's class lets nothing be set.
+set_context: Callable[[BaseException, BaseException | None], None] = vars(BaseException)["__context__"].__set__
 
 
 class _Recipe:
