@@ -7,6 +7,8 @@ import contextvars
 import copy
 import gc
 import logging
+import random
+import sys
 import threading
 import weakref
 from typing import Any
@@ -405,6 +407,40 @@ def test_sixteen_threads_in_half_open_admit_the_permitted_probes() -> None:
             each.join()
         assert sorted(outcomes) == ["probe"] * probes + ["rejected"] * (16 - probes)
         assert breaker.state is CLOSED
+
+
+def test_no_schedule_of_threads_leaves_a_probe_or_a_ticket_behind() -> None:
+    breaker = CircuitBreaker(failure_threshold=2, recovery_timeout=0, probes=2, success_threshold=3)
+    protected = breaker.protect(fail_if_odd)
+    outcomes: list[str] = []
+
+    def thread(seed: int) -> None:
+        draw = random.Random(seed)
+        for _ in range(2000):
+            try:
+                protected(int(draw.random() < 0.4))
+            except ValueError:
+                pass
+            except CircuitBreakerOpenError:
+                outcomes.append("rejected")
+            if draw.random() < 0.001:
+                breaker.reset()
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=thread, args=(seed,)) for seed in range(8)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert breaker.counters.probes_in_flight == 0 and breaker.counters.opened > 10
+    for _ in range(3):
+        protected(0)
+    # Healthy again, and the fast way knows it.
+    assert breaker.state is CLOSED and breaker._seen == breaker._acquire()
 
 
 def test_many_threads_count_every_failure() -> None:

@@ -56,13 +56,7 @@ class Stack:
         if any(isinstance(layer, Timeout) for layer in layers):
             # Only a coroutine of Python's own can be started by hand.
             always = always or not _signatures.is_plain_async(function)
-        # Its rejection is the end of the call, and needs no slow way; by the machine's clock at least, and
-        # if no kind of breaker raises an error of its own.
-        outermost: CircuitBreaker | None = None
-        if isinstance(layers[0], CircuitBreaker) and layers[0].time_source is None:
-            if type(layers[0])._rejected is CircuitBreaker._rejected:
-                outermost = layers[0]
-        self.core: Final = _seawall.Core(always, budgets, outermost, self.tally)
+        self.core: Final = _seawall.Core(always, budgets, _rejecting(layers[0]), self.tally)
         self._chain: Any = None
 
     def chain(self) -> Any:
@@ -127,6 +121,14 @@ class Stack:
         if breaker is not None and ticket is not None and breaker._record(ticket, False, None, breaker._now()):
             breaker._tell()
         return value
+
+
+def _rejecting(outermost: Layer) -> CircuitBreaker | None:
+    """The breaker whose rejection is the end of the call, and so needs no slow way."""
+    if not isinstance(outermost, CircuitBreaker) or outermost.time_source is not None:
+        return None
+    # One of its own kind may have an error of its own.
+    return outermost if type(outermost)._rejected is CircuitBreaker._rejected else None
 
 
 class Protection:

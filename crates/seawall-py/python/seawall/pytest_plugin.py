@@ -13,7 +13,7 @@ import pytest
 if TYPE_CHECKING:
     from .testing import ManualClock, MockCircuitBreaker, MockRetryExecutor
 
-# `seawall` is imported only where it is used: a plugin is loaded for every project of the environment.
+# The stand-ins are imported only where they are used: a plugin is loaded for every project around.
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
