@@ -14,7 +14,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Instant,
 };
@@ -33,16 +33,18 @@ struct Feed {
     telling: bool,
 }
 
-/// The breaker, to be subclassed by Python's, which has a slot `_seen`.
+/// The breaker, to be subclassed by Python's, which has the slots `_seen` and `_quiet`.
 ///
-/// `_seen` holds the ticket of any call while the breaker is healthy, and `None` while it is not. Every
-/// change of the breaker goes through here, with the interpreter's lock held, so it is never behind.
+/// `_seen` holds the ticket of any call while the breaker is closed, else `None`. `_quiet` holds the very
+/// same object while one more success changes nothing that can be seen. Every change of the breaker goes
+/// through here, with the interpreter's lock held, so they are never behind.
 #[pyclass(frozen, subclass, module = "seawall._seawall")]
 pub(crate) struct Breaker {
     pub(crate) breaker: Arc<CircuitBreaker>,
     feed: Arc<Mutex<Feed>>,
     /// The ticket that `_seen` holds; all ones for none.
     shown: AtomicU64,
+    shown_quiet: AtomicBool,
 }
 
 const NOTHING: u64 = u64::MAX;
@@ -184,7 +186,12 @@ impl Breaker {
                 lock(&feed).waiting.push_back(told);
             }
         });
-        Ok(Self { breaker: Arc::new(breaker), feed, shown: AtomicU64::new(NOTHING) })
+        Ok(Self {
+            breaker: Arc::new(breaker),
+            feed,
+            shown: AtomicU64::new(NOTHING),
+            shown_quiet: AtomicBool::new(false),
+        })
     }
 
     /// Asks for leave to make a call: a ticket, -1 where it only passes, or no leave: the seconds until
@@ -246,19 +253,31 @@ impl Breaker {
         Self::_show(slf)
     }
 
-    /// Brings `_seen` up to date.
+    /// Brings `_seen` and `_quiet` up to date.
     fn _show(slf: &Bound<'_, Self>) -> PyResult<()> {
         let this = slf.get();
-        let quiet = foreign::quiet(&this.breaker).unwrap_or(NOTHING);
-        if this.shown.swap(quiet, Relaxed) != quiet {
-            let name = intern!(slf.py(), "_seen");
-            if quiet == NOTHING {
-                slf.setattr(name, slf.py().None())?;
+        let py = slf.py();
+        let (seen, still) = (intern!(py, "_seen"), intern!(py, "_quiet"));
+        let (ticket, quiet) = foreign::closed(&this.breaker).unwrap_or((NOTHING, false));
+        let shown = this.shown.load(Relaxed);
+        let same = match (shown, ticket) {
+            (NOTHING, ticket) => ticket == NOTHING,
+            (_, NOTHING) => false,
+            (shown, ticket) => foreign::same_generation(shown, ticket),
+        };
+        if same && this.shown_quiet.load(Relaxed) == quiet {
+            return Ok(());
+        }
+        if !same {
+            this.shown.store(ticket, Relaxed);
+            if ticket == NOTHING {
+                slf.setattr(seen, py.None())?;
             } else {
-                slf.setattr(name, quiet)?;
+                slf.setattr(seen, ticket)?;
             }
         }
-        Ok(())
+        this.shown_quiet.store(quiet, Relaxed);
+        slf.setattr(still, if quiet { slf.getattr(seen)? } else { py.None().into_bound(py) })
     }
 
     /// The state in one word.

@@ -124,9 +124,15 @@ pub fn abandon<C>(breaker: &CircuitBreaker<C>, ticket: u64) {
     breaker.core.abandon_ticket(ticket);
 }
 
-/// The ticket of any call while one more success would change nothing that can be seen.
-pub fn quiet<C>(breaker: &CircuitBreaker<C>) -> Option<u64> {
-    breaker.core.quiet_ticket()
+/// A ticket without asking, while the breaker is closed and times no calls; and whether one more success
+/// changes nothing that can be seen. Tickets of one generation are as good as one another.
+pub fn closed<C>(breaker: &CircuitBreaker<C>) -> Option<(u64, bool)> {
+    breaker.core.closed_ticket()
+}
+
+/// Whether two tickets are of one generation.
+pub const fn same_generation(one: u64, other: u64) -> bool {
+    crate::breaker::same_generation(one, other)
 }
 
 #[cfg(test)]
@@ -143,9 +149,9 @@ mod tests {
         let Leave::Admitted(ticket) = at(tick(0), || acquire(&breaker)) else {
             unreachable!("it is closed")
         };
-        assert_eq!(quiet(&breaker), Some(ticket));
+        assert_eq!(closed(&breaker), Some((ticket, true)));
         at(tick(0), || record(&breaker, ticket, Verdict::TRANSIENT, None));
-        assert_eq!(quiet(&breaker), None);
+        assert_eq!(closed(&breaker), None);
         assert_eq!(at(tick(999), || acquire(&breaker)), Leave::Rejected(Some(S / 1000)));
         let Leave::Admitted(probe) = at(tick(1000), || acquire(&breaker)) else {
             unreachable!("its time is over")
@@ -159,6 +165,18 @@ mod tests {
         assert_eq!(breaker.state(), CircuitState::HalfOpen, "what began before the trip is stale");
         at(tick(1000), || record(&breaker, probe, Verdict::Success, None));
         assert_eq!(breaker.state(), CircuitState::Closed);
+    }
+
+    #[test]
+    fn a_closed_breaker_tells_whether_a_success_matters() {
+        let breaker = CircuitBreaker::builder().failure_threshold(2).build();
+        let Some((ticket, true)) = closed(&breaker) else { unreachable!("nothing is on record") };
+        record(&breaker, ticket, Verdict::TRANSIENT, None);
+        let Some((other, false)) = closed(&breaker) else { unreachable!("a failure is on record") };
+        assert!(same_generation(ticket, other));
+        breaker.reset();
+        let Some((other, true)) = closed(&breaker) else { unreachable!("nothing is on record") };
+        assert!(!same_generation(ticket, other));
     }
 
     #[test]
@@ -188,7 +206,7 @@ mod tests {
     #[test]
     fn slow_calls_are_told_by_how_long_they_took() {
         let breaker = CircuitBreaker::builder().slow_call_rate(1.0, S).over_calls(1).build();
-        assert_eq!(quiet(&breaker), None, "each call has to be timed");
+        assert_eq!(closed(&breaker), None, "each call has to be timed");
         let Leave::Admitted(ticket) = acquire(&breaker) else { unreachable!("it is closed") };
         record(&breaker, ticket, Verdict::Success, Some(S));
         assert_eq!(breaker.state(), CircuitState::Open);

@@ -82,6 +82,7 @@ class CircuitBreaker(_seawall.Breaker):
         "_on_state_change",
         "_on_state_change_takes",
         "_open",
+        "_quiet",
         "_seen",
         "_timed",
         "name",
@@ -148,7 +149,7 @@ class CircuitBreaker(_seawall.Breaker):
             self._on_state_change = checked_sync("on_state_change", on_state_change)
             self._on_state_change_takes = _signatures.accepts(on_state_change, 3, 2)
         self._open = []
-        self._seen = None
+        self._seen = self._quiet = None
         self._show()
         return self
 
@@ -159,7 +160,10 @@ class CircuitBreaker(_seawall.Breaker):
     _on_state_change: Callable[..., object] | None
     _on_state_change_takes: int
     _open: list[Entry]
+    #: The ticket of any call while the breaker is closed, and the very same object while one more success
+    #: changes nothing; the native half sees to both.
     _seen: int | None
+    _quiet: int | None
 
     if not TYPE_CHECKING:
 
@@ -319,7 +323,7 @@ class CircuitBreaker(_seawall.Breaker):
         """A ticket, or when to come back."""
         leave = self._acquire(self._now())
         if self._seen is None:
-            # Only what is not healthy can have moved.
+            # What was closed, and is, has not moved.
             self._tell()
         return leave
 

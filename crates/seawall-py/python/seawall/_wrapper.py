@@ -116,7 +116,7 @@ class Stack:
         return finish(await self.chain()(call))
 
     def late(self, ticket: int | None, value: Any) -> Any:
-        """A call that succeeded on the fast way while the breaker's record changed."""
+        """A call that succeeded on the fast way, while the breaker has something on record."""
         breaker = self.breaker
         if breaker is not None and ticket is not None and breaker._record(ticket, False, None, breaker._now()):
             breaker._tell()
@@ -323,7 +323,7 @@ def make({core}, {call}, {breaker}, {slow}, {failed}, {late}, {reject}, {waiting
         else:
             return await {waiting}({seen}, {coroutine}, {waits_for}, {args}, {kwargs})
         if {value} is not {waiting}:
-            if {breaker}._seen is {seen}:
+            if {breaker}._quiet is {seen}:
                 return {value}
             return {late}({seen}, {value})
         try:
@@ -345,7 +345,7 @@ def make({core}, {call}, {breaker}, {slow}, {failed}, {late}, {reject}, {waiting
         except BaseException as {caught}:
             {error} = {caught}
         else:
-            if {breaker}._seen is {seen}:
+            if {breaker}._quiet is {seen}:
                 return {value}
             return {late}({seen}, {value})
         try:

@@ -268,12 +268,10 @@ impl Core {
         }
     }
 
-    pub(crate) fn quiet_ticket(&self) -> Option<u64> {
+    pub(crate) fn closed_ticket(&self) -> Option<(u64, bool)> {
         let word = self.word();
-        let quiet = self.slow_call.is_none()
-            && word.is_clean()
-            && self.window.is_unmoved_by_success(word.generation());
-        quiet.then_some(word.0)
+        let quiet = word.is_clean() && self.window.is_unmoved_by_success(word.generation());
+        (word.is_closed() && self.slow_call.is_none()).then_some((word.0, quiet))
     }
 
     fn kind_of(ticket: u64) -> Kind {
