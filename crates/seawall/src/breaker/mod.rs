@@ -89,6 +89,8 @@ use crate::{
 pub(crate) use permit::Core;
 use std::{fmt, sync::Arc, time::Duration};
 use word::Input;
+#[cfg(feature = "foreign")]
+pub(crate) use word::same_generation;
 
 /// Stops calling an operation that keeps failing. See the [module](self).
 #[derive(Debug)]

@@ -105,6 +105,12 @@ impl Word {
     }
 }
 
+/// Whether two words, as numbers, are of one generation.
+#[cfg(feature = "foreign")]
+pub(crate) const fn same_generation(one: u64, other: u64) -> bool {
+    Word(one).same_generation(Word(other))
+}
+
 impl fmt::Debug for Word {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Word");

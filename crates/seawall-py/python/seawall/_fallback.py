@@ -1,0 +1,198 @@
+"""Fallback: answer in the operation's place when it has failed."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final, ParamSpec, TypeVar, cast
+
+from . import _events, _signatures
+from ._calls import AsyncStep, Call, Failed, NoneLeft, Step, finish, own_error
+from ._retry import (
+    ErrorTypes,
+    Predicate,
+    checked_callable,
+    checked_sync,
+    is_control,
+    operation,
+    operation_async,
+    types_or_predicate,
+)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Fallback = Callable[..., Any]
+
+
+class FallbackChain:
+    """What to try, in order, when the primary fails: ``FallbackChain([a, b])`` or ``FallbackChain(a, b)``.
+
+    A fallback without required parameters and without ``*args`` is called with nothing, any other one
+    with the primary's arguments. The first that succeeds answers.
+    """
+
+    __slots__ = ("__weakref__", "_async", "_entries", "fallback_on", "name")
+
+    def __init__(
+        self,
+        *fallbacks: Fallback | Iterable[Fallback],
+        fallback_on: ErrorTypes | Predicate = Exception,
+        name: str | None = None,
+    ) -> None:
+        given: list[Any] = list(fallbacks)
+        if len(given) == 1 and not callable(given[0]) and isinstance(given[0], Iterable):
+            given = list(given[0])
+        if not given:
+            raise ValueError("`fallbacks` must hold at least one callable, but is empty")
+        for entry in given:
+            if not callable(entry):
+                raise TypeError(
+                    f"`fallbacks` must be callables, but has {entry!r}: a value is written `lambda: value`"
+                )
+            if _signatures.is_generator(entry):
+                raise TypeError(f"`fallbacks` must not be generator functions, but has {entry!r}")
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"`name` must be a string, but is {name!r}")
+        self._entries: Final[tuple[tuple[Fallback, bool], ...]] = tuple(
+            (entry, _signatures.wants_arguments(entry)) for entry in given
+        )
+        self._async: Final = [entry for entry in given if _signatures.is_async(entry)]
+        self.fallback_on: Final = types_or_predicate("fallback_on", fallback_on)
+        if not isinstance(self.fallback_on, (type, tuple)):
+            checked_sync("fallback_on", fallback_on)
+        self.name: Final = name
+
+    @property
+    def fallbacks(self) -> tuple[Fallback, ...]:
+        """The fallbacks in order."""
+        return tuple(entry for entry, _ in self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __repr__(self) -> str:
+        return f"FallbackChain({list(self.fallbacks)!r})"
+
+    def execute_sync(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Calls ``function``, and the fallbacks in turn if it fails."""
+        checked_callable("function", function)
+        if _signatures.is_async(function):
+            raise TypeError(
+                f"`function` must not be a coroutine function, but is {function!r}: use execute_async"
+            )
+        self.check_sync()
+        return cast(T, finish(self.run(operation, Call(function, args, kwargs))))
+
+    async def execute_async(
+        self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Awaits what ``function`` gives, and the fallbacks in turn if it fails."""
+        checked_callable("function", function)
+        return cast(T, finish(await self.run_async(operation_async, Call(function, args, kwargs))))
+
+    # As a layer of a stack.
+
+    always = False
+
+    def check_sync(self) -> None:
+        """Refuses what a sync function cannot await."""
+        if self._async:
+            raise TypeError(
+                f"`fallbacks` of a sync function must not be coroutine functions, but has {self._async[0]!r}"
+            )
+
+    def covers(self, error: BaseException) -> bool:
+        """Whether the fallbacks answer in place of ``error``."""
+        if is_control(error):
+            return False
+        by = self.fallback_on
+        if isinstance(by, (type, tuple)):
+            return isinstance(error, by) or isinstance(own_error(error), by)
+        return isinstance(error, Exception) and bool(by(own_error(error)))
+
+    def run(self, inner: Step, call: Call) -> Any:
+        outcome = inner(call)
+        if type(outcome) is not Failed or not self.covers(outcome.error):
+            return outcome
+        errors: list[BaseException] = []
+        for at, (fallback, wants_arguments) in enumerate(self._entries):
+            try:
+                value = fallback(*call.args, **call.kwargs) if wants_arguments else fallback()
+                if inspect.iscoroutine(value):
+                    value.close()
+                    raise TypeError(
+                        f"`fallbacks` of a sync function must not give coroutines, but {fallback!r} does"
+                    )
+            except BaseException as error:
+                value = Failed(error)
+            if type(value) is not Failed:
+                errors.clear()
+                return self._used(call, outcome, at, value)
+            if not isinstance(value.error, Exception):
+                outcome.drop()
+                errors.clear()
+                return value
+            errors.append(value.error)
+            value.drop()
+        ended = self._exhausted(outcome, errors)
+        if ended is not outcome:
+            outcome.drop()
+        errors.clear()
+        return ended
+
+    async def run_async(self, inner: AsyncStep, call: Call) -> Any:
+        outcome = await inner(call)
+        if type(outcome) is not Failed or not self.covers(outcome.error):
+            return outcome
+        errors: list[BaseException] = []
+        for at, (fallback, wants_arguments) in enumerate(self._entries):
+            try:
+                value = fallback(*call.args, **call.kwargs) if wants_arguments else fallback()
+                if inspect.isawaitable(value):
+                    value = await value
+            except BaseException as error:
+                value = Failed(error)
+            if type(value) is not Failed:
+                errors.clear()
+                return self._used(call, outcome, at, value)
+            if not isinstance(value.error, Exception):
+                outcome.drop()
+                errors.clear()
+                return value
+            errors.append(value.error)
+            value.drop()
+        ended = self._exhausted(outcome, errors)
+        if ended is not outcome:
+            outcome.drop()
+        errors.clear()
+        return ended
+
+    def _used(self, call: Call, outcome: Failed, at: int, value: Any) -> Any:
+        call.count("fallbacks")
+        error_type = _events.type_name(outcome.error)
+        outcome.drop()
+        if _events.heard("fallback_used"):
+            _events.tell(
+                "fallback_used",
+                {
+                    "policy": "fallback",
+                    "name": self.name,
+                    "entry": at + 1,
+                    "error_type": error_type,
+                },
+            )
+        return value
+
+    def _exhausted(self, outcome: Failed, errors: list[BaseException]) -> Failed:
+        if _events.heard("fallback_exhausted"):
+            _events.tell(
+                "fallback_exhausted",
+                {
+                    "policy": "fallback",
+                    "name": self.name,
+                    "tried": len(errors),
+                    "error_type": _events.type_name(outcome.error),
+                },
+            )
+        outcome.note = NoneLeft(tuple(errors), outcome.note)
+        return outcome

@@ -1,0 +1,782 @@
+"""Retry: try again after transient failures, with growing, spread delays."""
+
+from __future__ import annotations
+
+import datetime
+import enum
+import inspect
+import math
+import time
+import warnings
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import FrozenInstanceError
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, Protocol, TypeVar, cast, final
+
+from . import _events, _seawall, _signatures, _state, _waiting, exceptions
+from ._calls import CONTROL, AsyncStep, Call, Failed, GaveUp, Step, finish, own_error
+from ._seawall import RetryBudget
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ErrorTypes = type[BaseException] | tuple[type[BaseException], ...]
+Predicate = Callable[[BaseException], object]
+Seconds = float | datetime.timedelta
+RetryAfter = Callable[[Any], "float | datetime.timedelta | datetime.datetime | None"]
+
+
+class BackoffStrategy(str, enum.Enum):
+    """How delays grow; the words do as well."""
+
+    FIXED = "fixed"
+    LINEAR = "linear"
+    EXPONENTIAL = "exponential"
+    FIBONACCI = "fibonacci"
+    DECORRELATED = "decorrelated"
+
+    __str__ = str.__str__
+
+
+def checked_types(field: str, given: object) -> ErrorTypes:
+    """`given` as what `isinstance` takes, or an error that names the argument."""
+    kinds = given if isinstance(given, tuple) else (given,)
+    if not kinds:
+        raise ValueError(f"`{field}` must name at least one type of error, but is ()")
+    for kind in kinds:
+        if not (isinstance(kind, type) and issubclass(kind, BaseException)):
+            raise TypeError(f"`{field}` must be types of errors, but has {kind!r}")
+    return cast(ErrorTypes, given)
+
+
+def types_or_predicate(field: str, given: object) -> ErrorTypes | Predicate:
+    if isinstance(given, (type, tuple)):
+        return checked_types(field, given)
+    return cast(Predicate, checked_callable(field, given))
+
+
+def checked_callable(field: str, given: object) -> Callable[..., Any]:
+    if not callable(given):
+        raise TypeError(f"`{field}` must be callable, but is {given!r}")
+    return given
+
+
+def checked_sync(field: str, given: object) -> Callable[..., Any]:
+    function = checked_callable(field, given)
+    if _signatures.is_async(function):
+        raise TypeError(f"`{field}` must not be a coroutine function, but is {given!r}")
+    return function
+
+
+def names(types: ErrorTypes, own: type[BaseException]) -> bool:
+    """Whether a policy's own error is named itself, and not only a base of it."""
+    kinds = types if isinstance(types, tuple) else (types,)
+    return any(issubclass(kind, own) for kind in kinds)
+
+
+@final
+class RetryPolicy:
+    """How often and when to try again: plain, frozen data that can be shared by everything.
+
+    The delays have their settings from the Rust side, complete: what is left out stands here with its
+    default. A policy is also a loop, ``for attempt in policy:``, sync and async.
+    """
+
+    __slots__ = (
+        "_key",
+        "_rules",
+        "backoff_strategy",
+        "base_delay",
+        "jitter",
+        "max_attempts",
+        "max_delay",
+        "max_retry_after",
+        "multiplier",
+        "retry_after",
+        "retry_if_result",
+        "retry_on",
+        "retry_on_exhausted",
+        "retry_on_open",
+        "total_timeout",
+    )
+
+    if TYPE_CHECKING:
+        # Slots, which nobody sets: for whoever reads the types they are properties.
+        @property
+        def max_attempts(self) -> int: ...
+        @property
+        def backoff_strategy(self) -> BackoffStrategy: ...
+        @property
+        def base_delay(self) -> float: ...
+        @property
+        def max_delay(self) -> float: ...
+        @property
+        def multiplier(self) -> float: ...
+        @property
+        def jitter(self) -> bool | str: ...
+        @property
+        def total_timeout(self) -> float | None: ...
+        @property
+        def max_retry_after(self) -> float: ...
+        @property
+        def retry_on(self) -> ErrorTypes | Predicate: ...
+        @property
+        def retry_if_result(self) -> Callable[[Any], object] | None: ...
+        @property
+        def retry_after(self) -> RetryAfter | None: ...
+        @property
+        def retry_on_open(self) -> bool: ...
+        @property
+        def retry_on_exhausted(self) -> bool: ...
+    _rules: _seawall.RetryRules
+    _key: tuple[Any, ...]
+
+    def __init__(
+        self,
+        *,
+        max_attempts: int = 3,
+        backoff_strategy: BackoffStrategy | str | None = None,
+        backoff: BackoffStrategy | str | None = None,
+        base_delay: Seconds | None = None,
+        max_delay: Seconds | None = None,
+        multiplier: float | None = None,
+        jitter: bool | str = True,
+        total_timeout: Seconds | None = None,
+        max_retry_after: Seconds | None = None,
+        retry_on: ErrorTypes | Predicate = Exception,
+        retry_if_result: Callable[[Any], object] | None = None,
+        retry_after: RetryAfter | None = None,
+        retry_on_open: bool = False,
+        retry_on_exhausted: bool = False,
+    ) -> None:
+        if backoff is not None and backoff_strategy is not None:
+            raise TypeError("`backoff` is another name of `backoff_strategy`: give one of them")
+        strategy = backoff if backoff_strategy is None else backoff_strategy
+        rules = _seawall.RetryRules(
+            max_attempts=max_attempts,
+            backoff_strategy="exponential" if strategy is None else strategy,
+            base_delay=base_delay,
+            max_delay=max_delay,
+            multiplier=multiplier,
+            jitter=jitter,
+            total_timeout=total_timeout,
+            max_retry_after=max_retry_after,
+        )
+        settings = rules.settings()
+        word = settings["jitter"]
+        fields: dict[str, Any] = {
+            "max_attempts": settings["max_attempts"],
+            "backoff_strategy": BackoffStrategy(settings["backoff_strategy"]),
+            "base_delay": settings["base_delay"],
+            "max_delay": settings["max_delay"],
+            "multiplier": settings["multiplier"],
+            "jitter": {"plus_minus": True, "none": False}.get(word, word),
+            "total_timeout": settings.get("total_timeout"),
+            "max_retry_after": settings["max_retry_after"],
+            "retry_on": types_or_predicate("retry_on", retry_on),
+            "retry_if_result": retry_if_result and checked_sync("retry_if_result", retry_if_result),
+            "retry_after": retry_after and checked_sync("retry_after", retry_after),
+            "retry_on_open": bool(retry_on_open),
+            "retry_on_exhausted": bool(retry_on_exhausted),
+        }
+        if not isinstance(fields["retry_on"], (type, tuple)):
+            checked_sync("retry_on", retry_on)
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "_rules", rules)
+        object.__setattr__(self, "_key", tuple(fields[name] for name in _FIELDS))
+
+    def calculate_delay(self, attempt: int) -> float:
+        """Draws the delay in seconds that follows attempt ``attempt``, counted from 1."""
+        if type(attempt) is not int:
+            raise TypeError(f"`attempt` must be an integer, but is {attempt!r}")
+        if attempt < 1:
+            raise ValueError(f"`attempt` must be 1 or more, but is {attempt!r}")
+        return self._rules.delay(min(attempt, 2**64 - 1))
+
+    def should_retry(self, error: BaseException, attempt: int) -> bool:
+        """Whether attempt ``attempt``, which ended in ``error``, is followed by another one."""
+        return attempt < self.max_attempts and self.is_transient(error)
+
+    def is_transient(self, error: BaseException) -> bool:
+        """Whether another attempt may mend ``error``."""
+        by = self.retry_on
+        if isinstance(by, (type, tuple)):
+            named = isinstance(error, by)
+            if isinstance(error, exceptions.CircuitBreakerOpenError):
+                return self.retry_on_open or (
+                    named and names(by, exceptions.CircuitBreakerOpenError)
+                )
+            if isinstance(error, exceptions.RetryExhaustedError):
+                # An inner retry has given up. To go on would multiply the attempts.
+                if not self.retry_on_exhausted:
+                    return named and names(by, exceptions.RetryExhaustedError)
+                named = isinstance(own_error(error), by) or named
+            return named and not is_control(error)
+        if not isinstance(error, Exception):
+            return False
+        if isinstance(error, exceptions.CircuitBreakerOpenError):
+            return self.retry_on_open
+        if isinstance(error, exceptions.RetryExhaustedError) and not self.retry_on_exhausted:
+            return False
+        return bool(by(own_error(error)))
+
+    def __iter__(self) -> Iterator[Attempt]:
+        return iter(RetryExecutor(self))
+
+    def __aiter__(self) -> AsyncIterator[Attempt]:
+        return aiter(RetryExecutor(self))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise FrozenInstanceError(f"cannot assign to field {name!r}")
+
+    def __delattr__(self, name: str) -> None:
+        raise FrozenInstanceError(f"cannot delete field {name!r}")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RetryPolicy):
+            return NotImplemented
+        return self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def _settings(self) -> dict[str, Any]:
+        """What makes an equal policy."""
+        return dict(zip(_FIELDS, self._key, strict=True))
+
+    def __repr__(self) -> str:
+        settings = self._settings()
+        settings["backoff_strategy"] = str(self.backoff_strategy)
+        if self.retry_on is Exception:
+            del settings["retry_on"]
+        shown = (
+            f"{name}={value!r}"
+            for name, value in settings.items()
+            if value is not None and (value is not False or name == "jitter")
+        )
+        return f"RetryPolicy({', '.join(shown)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _policy, (self._settings(),)
+
+    def __copy__(self) -> RetryPolicy:
+        return self
+
+    def __deepcopy__(self, memo: object) -> RetryPolicy:
+        return self
+
+
+#: As they stand in a policy's key.
+_FIELDS: Final = (
+    "max_attempts",
+    "backoff_strategy",
+    "base_delay",
+    "max_delay",
+    "multiplier",
+    "jitter",
+    "total_timeout",
+    "max_retry_after",
+    "retry_on",
+    "retry_if_result",
+    "retry_after",
+    "retry_on_open",
+    "retry_on_exhausted",
+)
+
+
+def _policy(settings: dict[str, Any]) -> RetryPolicy:
+    return RetryPolicy(**settings)
+
+
+def warn_of_unjoinable(types: ErrorTypes) -> None:
+    """Says at decoration which of the errors named will be hidden behind a RetryExhaustedError."""
+    for kind in types if isinstance(types, tuple) else (types,):
+        # Ours are joined where they are made, the next are only bases, and the last never tried again.
+        if issubclass(kind, exceptions.SeawallError) or kind in (Exception, BaseException):
+            continue
+        if issubclass(kind, CONTROL):
+            continue
+        if not exceptions.can_join(kind):
+            warnings.warn(
+                f"{kind.__qualname__} cannot be joined with RetryExhaustedError: after the last attempt catch"
+                " RetryExhaustedError, or set `reraise=True`",
+                RuntimeWarning,
+                # The decorator's caller: past this, `retry`.
+                stacklevel=3,
+            )
+
+
+def is_control(error: BaseException) -> bool:
+    """Whether an error ends the caller and says nothing of the operation."""
+    if isinstance(error, Exception):
+        return False
+    # trio's is private to trio, and asking for it must not import trio.
+    return isinstance(error, CONTROL) or type(error).__name__ == "Cancelled"
+
+
+class InjectedError(Exception):
+    """What a mock makes an attempt end in; every retry takes it for transient."""
+
+
+class RetryMock(Protocol):
+    """What stands in for retries."""
+
+    limit: int | None
+
+    def begin(self) -> None: ...
+
+    def attempt(self) -> BaseException | None: ...
+
+    def delayed(self, seconds: float) -> None: ...
+
+
+class RetryExecutor:
+    """A policy and what one attaches to it: listeners, a budget, a clock, a way to wait."""
+
+    __slots__ = (
+        "__weakref__",
+        "_on_retry_takes",
+        "async_sleep_func",
+        "budget",
+        "name",
+        "on_retry",
+        "on_success",
+        "policy",
+        "reraise",
+        "sleep_func",
+        "time_source",
+    )
+
+    def __init__(
+        self,
+        policy: RetryPolicy | None = None,
+        *,
+        on_retry: Callable[..., object] | None = None,
+        on_success: Callable[..., object] | None = None,
+        budget: RetryBudget | None = None,
+        reraise: bool = False,
+        name: str | None = None,
+        time_source: Callable[[], float] | None = None,
+        sleep_func: Callable[[float], object] | None = None,
+        async_sleep_func: Callable[[float], Awaitable[object]] | None = None,
+    ) -> None:
+        if policy is None:
+            policy = RetryPolicy()
+        if not isinstance(policy, RetryPolicy):
+            raise TypeError(f"`policy` must be a RetryPolicy, but is {policy!r}")
+        if budget is not None and not isinstance(budget, RetryBudget):
+            raise TypeError(f"`budget` must be a RetryBudget, but is {budget!r}")
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"`name` must be a string, but is {name!r}")
+        self.policy: Final = policy
+        self.on_retry: Final = None if on_retry is None else checked_callable("on_retry", on_retry)
+        self.on_success: Final = (
+            None if on_success is None else checked_callable("on_success", on_success)
+        )
+        self.budget: Final = budget
+        self.reraise: Final = bool(reraise)
+        self.name: Final = name
+        self.time_source: Final = (
+            None if time_source is None else checked_sync("time_source", time_source)
+        )
+        self.sleep_func: Final = None if sleep_func is None else checked_sync("sleep_func", sleep_func)
+        self.async_sleep_func: Final = (
+            None if async_sleep_func is None else checked_callable("async_sleep_func", async_sleep_func)
+        )
+        self._on_retry_takes: Final = 0 if on_retry is None else _signatures.accepts(on_retry, 3, 2)
+
+    def __repr__(self) -> str:
+        return f"RetryExecutor({self.policy!r})"
+
+    # As a layer of a stack.
+
+    @property
+    def always(self) -> bool:
+        """The fast way reads no clock, looks at no result and calls nobody."""
+        policy = self.policy
+        return (
+            policy.total_timeout is not None
+            or policy.retry_if_result is not None
+            or self.on_success is not None
+        )
+
+    def check_sync(self) -> None:
+        """Refuses what a sync function cannot await."""
+        for field in ("on_retry", "on_success"):
+            hook = getattr(self, field)
+            if hook is not None and _signatures.is_async(hook):
+                raise TypeError(f"`{field}` must not be a coroutine function here, but is {hook!r}")
+
+    def run(self, inner: Step, call: Call) -> Any:
+        course = Course(self, call)
+        while True:
+            outcome = course.injected()
+            if outcome is None:
+                outcome = inner(call)
+            delay = course.settle(outcome)
+            if delay is None:
+                if course.succeeded and self.on_success is not None:
+                    self.on_success(outcome)
+                return course.outcome
+            if self.on_retry is not None:
+                course.refuse_awaitable(course.tell(delay))
+            outcome = None
+            course.sleep(delay)
+
+    async def run_async(self, inner: AsyncStep, call: Call) -> Any:
+        course = Course(self, call)
+        while True:
+            outcome = course.injected()
+            if outcome is None:
+                outcome = await inner(call)
+            delay = course.settle(outcome)
+            if delay is None:
+                if course.succeeded and self.on_success is not None:
+                    told = self.on_success(outcome)
+                    if inspect.isawaitable(told):
+                        await told
+                return course.outcome
+            if self.on_retry is not None:
+                told = course.tell(delay)
+                if inspect.isawaitable(told):
+                    await told
+            outcome = None
+            await course.sleep_async(delay)
+
+    # By itself.
+
+    def execute_sync(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Calls ``function`` until it succeeds or the policy gives up."""
+        checked_callable("function", function)
+        if _signatures.is_async(function):
+            raise TypeError(
+                f"`function` must not be a coroutine function, but is {function!r}: use execute_async"
+            )
+        self.check_sync()
+        return cast(T, finish(self.run(operation, Call(function, args, kwargs))))
+
+    async def execute_async(
+        self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Awaits what ``function`` gives until it succeeds or the policy gives up."""
+        checked_callable("function", function)
+        return cast(T, finish(await self.run_async(operation_async, Call(function, args, kwargs))))
+
+    def __iter__(self) -> Iterator[Attempt]:
+        self.check_sync()
+        return Loop(self)
+
+    def __aiter__(self) -> AsyncIterator[Attempt]:
+        return AsyncLoop(self)
+
+
+def operation(call: Call) -> Any:
+    """The function of `execute_sync` and its like."""
+    try:
+        return call.function(*call.args, **call.kwargs)
+    except BaseException as error:
+        return Failed(error)
+
+
+async def operation_async(call: Call) -> Any:
+    """The function of `execute_async` and its like: a lambda may give a coroutine, or a plain value."""
+    try:
+        value = call.function(*call.args, **call.kwargs)
+        return await value if inspect.isawaitable(value) else value
+    except BaseException as error:
+        return Failed(error)
+
+
+#: The errors of so many attempts are kept, the latest ones.
+KEPT: Final = 64
+
+
+class Course:
+    """The course of one call: what its attempts ended in, and the decisions on them."""
+
+    __slots__ = (
+        "attempts", "call", "errors", "executor", "last", "made", "mock", "outcome", "started", "succeeded",
+    )
+
+    def __init__(self, executor: RetryExecutor, call: Call | None) -> None:
+        self.executor = executor
+        self.call = call
+        self.made = 0
+        self.errors: list[BaseException] = []
+        self.last: Any = None
+        #: What the caller gets, once nothing follows any more.
+        self.outcome: Any = None
+        self.succeeded = False
+        self.mock: RetryMock | None = None
+        limit = None
+        if _state.switches:
+            mocks = _state.retry_mocks.get()
+            if mocks:
+                self.mock = mocks[-1]
+                self.mock.begin()
+                limit = self.mock.limit
+        # What a test makes fail is no load that others could be short of.
+        budget = executor.budget if self.mock is None else None
+        self.attempts = executor.policy._rules.attempts(budget, limit)
+        self.started = self.now() if executor.policy.total_timeout is not None else None
+
+    def now(self) -> float:
+        source = self.executor.time_source
+        if source is not None:
+            return float(source())
+        now = _state.world_now()
+        return time.monotonic() if now is None else now
+
+    def injected(self) -> Any:
+        """What a test has this attempt end in, without the operation; `None` for nothing."""
+        if self.mock is None:
+            return None
+        error = self.mock.attempt()
+        return None if error is None else Failed(error)
+
+    def settle(self, outcome: Any) -> float | None:
+        """The delay before the next attempt, or `None` if nothing follows: `self.outcome` stands."""
+        self.made += 1
+        policy = self.executor.policy
+        self.outcome = self.last = outcome
+        if type(outcome) is Failed:
+            note = outcome.note
+            error = outcome.error
+            # A retry further in has given up, and its error is joined later.
+            if isinstance(note, GaveUp) and not policy.retry_on_exhausted:
+                self.errors.clear()
+                return None
+            if not (isinstance(error, InjectedError) or policy.is_transient(error)):
+                self.errors.clear()
+                return None
+            self.errors.append(error)
+            del self.errors[:-KEPT]
+            wish = None
+            if policy.retry_after is not None:
+                wish = as_seconds(policy.retry_after(error))
+            if isinstance(error, exceptions.CircuitBreakerOpenError) and wish is None:
+                wish = error.retry_after
+        elif policy.retry_if_result is not None and policy.retry_if_result(outcome):
+            error, wish = None, None
+        else:
+            self.succeed()
+            return None
+        if self.call is not None:
+            self.call.count("failures")
+        now = self.now()
+        if self.started is None:
+            self.started = now
+        elapsed = max(0.0, now - self.started)
+        follows = self.attempts.failed(elapsed, wish)
+        if isinstance(follows, float):
+            if self.mock is not None:
+                self.mock.delayed(follows)
+            if self.call is not None:
+                self.call.count("retries")
+            if _events.heard("retry_scheduled"):
+                self.told("retry_scheduled", error, attempt=self.made, delay_ms=_events.milliseconds(follows))
+            return follows
+        if self.call is not None:
+            self.call.count("exhausted")
+        if _events.heard("retry_exhausted"):
+            self.told(
+                "retry_exhausted",
+                error,
+                attempts=self.made,
+                elapsed_ms=_events.milliseconds(elapsed),
+                reason=follows,
+            )
+        if error is not None and not self.executor.reraise:
+            outcome.note = GaveUp(self.made, elapsed, tuple(self.errors))
+        self.errors.clear()
+        return None
+
+    def succeed(self) -> None:
+        self.succeeded = True
+        self.errors.clear()
+        self.attempts.succeeded()
+        if self.made > 1 and self.call is not None:
+            self.call.count("recovered")
+
+    def told(self, kind: str, error: BaseException | None, **fields: Any) -> None:
+        limit = self.mock.limit if self.mock is not None else None
+        _events.tell(
+            kind,
+            {
+                "policy": "retry",
+                "name": self.executor.name,
+                "max_attempts": limit or self.executor.policy.max_attempts,
+                "error_type": _events.type_name(error),
+                **fields,
+            },
+        )
+
+    def tell(self, delay: float) -> Any:
+        """Calls `on_retry`; what it gives may have to be awaited."""
+        hook = self.executor.on_retry
+        assert hook is not None
+        last = self.last
+        error = last.error if type(last) is Failed else None
+        given = (self.made, error, delay)[: self.executor._on_retry_takes]
+        try:
+            return hook(*given)
+        except BaseException as raised:
+            # The operation's error must not be lost where the listener fails.
+            if raised.__context__ is None and raised is not error:
+                raised.__context__ = error
+            raise
+        finally:
+            del last, error, given
+
+    def refuse_awaitable(self, told: Any) -> None:
+        if inspect.iscoroutine(told):
+            told.close()
+            raise TypeError(
+                f"`on_retry` must not give a coroutine here, but {self.executor.on_retry!r} does"
+            )
+
+    def sleep(self, delay: float) -> None:
+        if delay <= 0 or self.mocked(delay):
+            return
+        sleep = self.executor.sleep_func
+        if sleep is None:
+            _waiting.sleep(delay)
+        else:
+            sleep(delay)
+
+    async def sleep_async(self, delay: float) -> None:
+        if delay <= 0 or self.mocked(delay):
+            # No timer; but a loop that never waits would shut out all others.
+            if self.made % 8 == 0:
+                await _waiting.checkpoint()
+            return
+        sleep = self.executor.async_sleep_func
+        if sleep is None:
+            await _waiting.sleep_async(delay)
+        else:
+            await sleep(delay)
+
+    def mocked(self, delay: float) -> bool:
+        """A mocked call does not wait, whatever its sleeper: only a test's clock moves."""
+        if self.mock is None:
+            return False
+        _state.world_sleep(delay)
+        return True
+
+
+def as_seconds(wish: float | datetime.timedelta | datetime.datetime | None) -> float | None:
+    """What a callee asks for, in seconds from now; `None` for nothing, or for nonsense."""
+    if wish is None or isinstance(wish, bool):
+        return None
+    if isinstance(wish, datetime.datetime):
+        wish = wish - datetime.datetime.now(wish.tzinfo)
+    if isinstance(wish, datetime.timedelta):
+        return max(0.0, wish.total_seconds())
+    if isinstance(wish, (int, float)) and not math.isnan(wish):
+        return max(0.0, float(wish))
+    return None
+
+
+class Attempt:
+    """One attempt of a loop: ``with attempt:`` around what may fail."""
+
+    __slots__ = ("_loop", "number")
+
+    #: Counted from 1.
+    number: int
+
+    def __init__(self, loop: _Loop, number: int) -> None:
+        self._loop = loop
+        self.number = number
+
+    def __enter__(self) -> Attempt:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        return self._loop.leave(error)
+
+    def __repr__(self) -> str:
+        return f"<attempt {self.number} of {self._loop.course.executor.policy.max_attempts}>"
+
+
+class _Loop:
+    __slots__ = ("course", "delay", "given")
+
+    def __init__(self, executor: RetryExecutor) -> None:
+        self.course = Course(executor, None)
+        self.delay: float | None = None
+        self.given = False
+
+    def next(self) -> Attempt:
+        self.given = True
+        return Attempt(self, self.course.made + 1)
+
+    @property
+    def over(self) -> bool:
+        """Whether the attempt given last is followed by none: it succeeded, or nobody entered it."""
+        return self.given and self.delay is None
+
+    def leave(self, error: BaseException | None) -> bool:
+        self.delay = None
+        if error is None:
+            self.course.succeed()
+            return False
+        self.delay = self.course.settle(Failed(error))
+        if self.delay is not None:
+            return True
+        final = cast(Failed, self.course.outcome).take()
+        if final is error:
+            return False
+        context = final.__context__
+        try:
+            raise final
+        finally:
+            # Not the error that is handled here: that is what `final` was made of.
+            exceptions.set_context(final, context)
+            del final, error, context
+
+
+class Loop(_Loop):
+    """``for attempt in policy:``"""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Loop:
+        return self
+
+    def __next__(self) -> Attempt:
+        if self.over:
+            raise StopIteration
+        delay, self.delay = self.delay, None
+        if delay is not None:
+            if self.course.executor.on_retry is not None:
+                self.course.refuse_awaitable(self.course.tell(delay))
+            self.course.sleep(delay)
+        return self.next()
+
+
+class AsyncLoop(_Loop):
+    """``async for attempt in policy:``"""
+
+    __slots__ = ()
+
+    def __aiter__(self) -> AsyncLoop:
+        return self
+
+    async def __anext__(self) -> Attempt:
+        if self.over:
+            raise StopAsyncIteration
+        delay, self.delay = self.delay, None
+        if delay is not None:
+            if self.course.executor.on_retry is not None:
+                told = self.course.tell(delay)
+                if inspect.isawaitable(told):
+                    await told
+            await self.course.sleep_async(delay)
+        return self.next()

@@ -1,0 +1,1 @@
+"""The shapes of other libraries, for those who come from them."""

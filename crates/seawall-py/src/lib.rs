@@ -1,0 +1,36 @@
+//! The extension module `seawall._seawall`: the decisions of Seawall for Python.
+//!
+//! Nothing in here holds a Python object, so there is nothing for the garbage collector to see, and
+//! nothing waits: that is done on Python's own loop or thread.
+
+mod breaker;
+mod core;
+mod retry;
+mod values;
+
+use pyo3::prelude::*;
+
+/// Has jitter be drawn anew: a forked process must not draw what its parent draws.
+#[pyfunction]
+fn reseed(seed: u64) {
+    seawall::foreign::reseed(seed);
+}
+
+/// A length of time in seconds, or an error that names the argument.
+#[pyfunction]
+fn seconds(field: &str, value: &Bound<'_, PyAny>) -> PyResult<f64> {
+    Ok(values::seconds(field, value)?.as_secs_f64())
+}
+
+/// The native half of the package `seawall`, which is nobody's API by itself.
+#[pymodule(gil_used = true)]
+mod _seawall {
+    #[pymodule_export]
+    use super::{
+        breaker::Breaker,
+        core::{Core, Tally, hear, switch},
+        reseed,
+        retry::{Attempts, RetryBudget, RetryRules},
+        seconds,
+    };
+}
