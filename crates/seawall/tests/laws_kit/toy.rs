@@ -33,6 +33,8 @@ pub(crate) enum Flaw {
     OneFailureLess,
     ProbesAMomentEarly,
     OneSuccessMore,
+    /// Opens again by the second probe that fails.
+    OneProbeFailureMore,
     /// Reckons with an end of the open time that may be far ahead.
     TrustsTheClock,
     PanicsWhenTheClockGoesBack,
@@ -60,6 +62,7 @@ struct Now {
     generation: u64,
     failures: u32,
     successes: u32,
+    failed_probes: u32,
     opened: Duration,
     open_for: Duration,
     /// Number and admission of each probe in flight.
@@ -81,6 +84,7 @@ impl Toy {
             generation: 0,
             failures: 0,
             successes: 0,
+            failed_probes: 0,
             opened: Duration::ZERO,
             open_for: Duration::ZERO,
             slots: Vec::new(),
@@ -138,7 +142,7 @@ impl Toy {
         let from = now.state;
         now.state = to;
         now.generation += 1;
-        (now.failures, now.successes) = (0, 0);
+        (now.failures, now.successes, now.failed_probes) = (0, 0, 0);
         now.slots.clear();
         if to == CircuitState::Open {
             now.opened = self.clock.now();
@@ -191,7 +195,13 @@ impl Toy {
                     self.go(&mut now, CircuitState::Closed);
                 }
             }
-            (_, false) => self.go(&mut now, CircuitState::Open),
+            (_, false) => {
+                now.failed_probes += 1;
+                let more = u32::from(self.flaw == Flaw::OneProbeFailureMore);
+                if now.failed_probes >= self.rules.failures_to_reopen + more {
+                    self.go(&mut now, CircuitState::Open);
+                }
+            }
         }
     }
 }

@@ -300,6 +300,10 @@ impl<'a, B: BreakerUnderTest> Life<'a, B> {
     fn panicked(&mut self, what: What, payload: &(dyn Any + Send)) -> Broken {
         let told = (what, self.seen(None));
         self.story.push(told);
+        if payload.is::<OnPurpose>() {
+            let seen = "the panic of one who was told comes out of the breaker";
+            return self.broken(seen, "whoever calls hears nothing of it");
+        }
         let said = said(payload);
         self.broken(&format!("the breaker panics: {said}"), "it panics never")
     }
