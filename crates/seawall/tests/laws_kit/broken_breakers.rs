@@ -217,6 +217,16 @@ fn events_told_twice_or_left_out_or_harmed_by_a_listener_are_seen() {
 }
 
 #[test]
+fn what_threads_tell_as_it_comes_is_seen_out_of_order() {
+    assert_broken(
+        Flaw::TellsAsItComes,
+        RULES,
+        &[Law::OneEvent],
+        &["seen: told of open to half_open while it was closed"],
+    );
+}
+
+#[test]
 fn a_fleet_without_spread_is_a_herd() {
     assert_broken(
         Flaw::HasNoSpread,
