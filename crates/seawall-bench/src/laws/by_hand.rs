@@ -262,7 +262,11 @@ pub(crate) mod failsafe {
         CircuitBreaker, Config, Instrument, StateMachine, backoff,
         failure_policy::{ConsecutiveFailures, consecutive_failures},
     };
-    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::{
+        panic::{AssertUnwindSafe, catch_unwind},
+        sync::{Arc, Mutex, OnceLock},
+        thread,
+    };
 
     type Breaker<I> = StateMachine<ConsecutiveFailures<backoff::Constant>, I>;
 
@@ -323,12 +327,47 @@ pub(crate) mod failsafe {
         fn on_closed(&self) {}
     }
 
-    pub(crate) fn the_panic_of_an_instrument_comes_out() {
+    /// Slow in `on_open`: a caller on another thread comes meanwhile, and the open time is over.
+    #[derive(Clone)]
+    struct Slow(Arc<World>);
+
+    struct World {
+        breaker: OnceLock<Breaker<Slow>>,
+        clock: Clock,
+        told: Mutex<Vec<&'static str>>,
+    }
+
+    impl Instrument for Slow {
+        fn on_call_rejected(&self) {}
+
+        fn on_open(&self) {
+            let breaker = self.0.breaker.get().expect("it is there");
+            self.0.clock.wait(OPEN + MOMENT);
+            let permitted =
+                thread::scope(|scope| scope.spawn(|| breaker.is_call_permitted()).join());
+            assert!(permitted.is_ok_and(|permitted| permitted));
+            self.0.told.lock().expect("no panic").push("open");
+        }
+
+        fn on_half_open(&self) {
+            self.0.told.lock().expect("no panic").push("half-open");
+        }
+
+        fn on_closed(&self) {}
+    }
+
+    pub(crate) fn an_instrument_may_panic_or_be_overtaken() {
         let _clock = Clock::new();
-        let breaker = breaker(Panics);
-        (0..2).for_each(|_| fail(&breaker));
-        assert!(catch_unwind(AssertUnwindSafe(|| fail(&breaker))).is_err());
-        assert!(!breaker.is_call_permitted());
+        let panicking = breaker(Panics);
+        (0..2).for_each(|_| fail(&panicking));
+        assert!(catch_unwind(AssertUnwindSafe(|| fail(&panicking))).is_err());
+        assert!(!panicking.is_call_permitted());
+
+        let (clock, told) = (Clock::new(), Mutex::default());
+        let world = Arc::new(World { breaker: OnceLock::new(), clock, told });
+        let breaker = world.breaker.get_or_init(|| breaker(Slow(world.clone())));
+        (0..3).for_each(|_| fail(breaker));
+        assert_eq!(*world.told.lock().expect("no panic"), ["half-open", "open"]);
     }
 
     pub(crate) fn a_clock_set_back_keeps_it_open() {
@@ -353,9 +392,17 @@ pub(crate) mod failsafe {
 
 pub(crate) mod recloser {
     use super::{Clock, Failed, MOMENT, OPEN, panics, stays_open_for_an_hour, ten_panics};
-    use crate::call::{Operation, poll};
-    use recloser::{AsyncRecloser, Error, Recloser};
-    use std::task::Poll;
+    use crate::{
+        call::{Operation, poll},
+        peers::recloser::Fields,
+    };
+    use recloser::{AsyncRecloser, Error, RECLOSER_EVENT, Recloser};
+    use std::{
+        sync::{Arc, Mutex},
+        task::Poll,
+        thread,
+    };
+    use tracing::{Event, Metadata, Subscriber, span, subscriber::with_default};
 
     /// 50 % of the last four; half-open, of the last one.
     fn breaker() -> Recloser {
@@ -393,6 +440,62 @@ pub(crate) mod recloser {
         let breaker = opened();
         clock.wait(OPEN + MOMENT);
         deeper(&breaker, 1);
+    }
+
+    type Pause = Box<dyn FnOnce() + Send>;
+
+    /// Keeps what it is told, and once, when it is told that it is closed no more, does something.
+    #[derive(Clone)]
+    struct Listener {
+        told: Arc<Mutex<Vec<String>>>,
+        pause: Arc<Mutex<Option<Pause>>>,
+    }
+
+    impl Subscriber for Listener {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            metadata.target() == RECLOSER_EVENT
+        }
+
+        fn event(&self, event: &Event<'_>) {
+            let Fields { state, started, .. } = Fields::of(event);
+            let word = if started { "begins" } else { "ends" };
+            self.told.lock().expect("no panic").push(format!("{state} {word}"));
+            let pause = if started { None } else { self.pause.lock().expect("no panic").take() };
+            if let Some(pause) = pause {
+                pause();
+            }
+        }
+
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+        fn enter(&self, _: &span::Id) {}
+
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    pub(crate) fn events_of_two_threads_are_mixed() {
+        let listener = Listener { told: Arc::default(), pause: Arc::default() };
+        let breaker = with_default(listener.clone(), || Arc::new(breaker()));
+        let (other, hears, clock) = (breaker.clone(), listener.clone(), Clock::new());
+        let meanwhile = move || {
+            clock.wait(OPEN + MOMENT);
+            let call = move || other.call(|| Ok::<_, Failed>(())).is_ok();
+            let probe = thread::spawn(move || with_default(hears, call));
+            assert!(probe.join().is_ok_and(|let_through| let_through));
+        };
+        *listener.pause.lock().expect("no panic") = Some(Box::new(meanwhile));
+        with_default(listener.clone(), || {
+            (0..5).for_each(|_| assert!(!is_rejected(&fail(&breaker))));
+        });
+        let told = listener.told.lock().expect("no panic");
+        let order = ["Closed begins", "Closed ends", "Open ends", "HalfOpen begins", "Open begins"];
+        assert_eq!(*told, order);
     }
 
     pub(crate) fn late_failures_open_it_again() {

@@ -309,11 +309,20 @@ pub(crate) mod recloser {
     /// It tells of its states by tracing events.
     struct Listener;
 
-    #[derive(Default)]
-    struct Fields {
-        name: String,
-        state: String,
-        started: bool,
+    /// What an event tells: a state has begun, or is over.
+    #[derive(Debug, Default, Clone, PartialEq, Eq)]
+    pub(crate) struct Fields {
+        pub(crate) name: String,
+        pub(crate) state: String,
+        pub(crate) started: bool,
+    }
+
+    impl Fields {
+        pub(crate) fn of(event: &Event<'_>) -> Self {
+            let mut fields = Self::default();
+            event.record(&mut fields);
+            fields
+        }
     }
 
     impl Visit for Fields {
@@ -340,8 +349,7 @@ pub(crate) mod recloser {
         }
 
         fn event(&self, event: &Event<'_>) {
-            let mut fields = Fields::default();
-            event.record(&mut fields);
+            let fields = Fields::of(event);
             let ear = ears().get(&fields.name).cloned();
             if let (Some(ear), true) = (ear, fields.started) {
                 // A subscriber must not panic, so a panic here would be no fault of the breaker's.
