@@ -17,11 +17,13 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// Far above a second, in which some reckon their spread.
 const LONG: Duration = Duration::from_secs(1000);
 
-/// A crate, and what came of asking it.
+/// A crate, and the ways to set it up.
 pub(crate) struct Contender {
     pub(crate) package: &'static str,
-    settings: Vec<(&'static str, Box<dyn Fn() -> Report>)>,
+    settings: Vec<(&'static str, Ask)>,
 }
+
+type Ask = Box<dyn Fn() -> Report>;
 
 impl Contender {
     fn new(package: &'static str) -> Self {

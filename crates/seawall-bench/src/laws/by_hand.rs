@@ -61,16 +61,12 @@ pub(crate) mod tower_resilience {
     use super::{Clock, Failed, OPEN, panics, stays_open_for_an_hour, ten_panics};
     use crate::{
         call::{Operation, poll},
-        peers::tower_resilience::{Builder, consecutive, count},
+        peers::tower_resilience::{Builder, Wrapped as Breaker, consecutive, count},
     };
     use std::task::Poll;
     use tower::{Service, service_fn};
-    use tower_resilience_circuitbreaker::{
-        CircuitBreaker, CircuitBreakerError, CircuitState, DefaultClassifier,
-    };
+    use tower_resilience_circuitbreaker::{CircuitBreakerError, CircuitState};
 
-    type Breaker =
-        CircuitBreaker<tower::util::ServiceFn<fn(Operation) -> Operation>, DefaultClassifier>;
     type Outcome = Result<(), CircuitBreakerError<Failed>>;
 
     fn breaker(builder: Builder) -> Breaker {

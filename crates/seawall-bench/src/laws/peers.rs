@@ -45,8 +45,11 @@ pub(crate) mod tower_resilience {
 
     pub(crate) type Builder = CircuitBreakerConfigBuilder<DefaultClassifier>;
 
+    pub(crate) type Wrapped =
+        CircuitBreaker<ServiceFn<fn(Operation) -> Operation>, DefaultClassifier>;
+
     pub(crate) struct Breaker {
-        service: CircuitBreaker<ServiceFn<fn(Operation) -> Operation>, DefaultClassifier>,
+        service: Wrapped,
         ear: Arc<Ear>,
     }
 

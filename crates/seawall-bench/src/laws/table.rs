@@ -89,7 +89,8 @@ pub(crate) fn markdown(columns: &[Column]) -> Result<String, String> {
     for column in columns {
         let _ = write!(head, " {} {} |", column.package, column.version()?);
     }
-    let mut notes = Vec::new();
+    // What is said of several crates is said once.
+    let mut notes: Vec<(Law, &str, Vec<&str>)> = Vec::new();
     let mut text = format!("{head}\n|---|{}", "---|".repeat(columns.len()));
     for law in LAWS {
         let _ = write!(text, "\n| {}, {} |", law.number(), law.as_str());
@@ -99,18 +100,22 @@ pub(crate) fn markdown(columns: &[Column]) -> Result<String, String> {
                 Cell::Breaks(finding) => ("breaks", Some(finding.seen)),
                 Cell::CannotBeAsked(reason) => ("cannot be asked", Some(reason)),
             };
-            let _ = match note {
-                Some(note) => {
-                    notes.push(format!("{}, law {}: {note}", column.package, law.number()));
-                    write!(text, " {word} ({}) |", notes.len())
-                }
-                None => write!(text, " {word} |"),
+            let Some(note) = note else {
+                let _ = write!(text, " {word} |");
+                continue;
             };
+            let known = notes.iter().position(|(of, said, _)| (*of, *said) == (law, note));
+            let at = known.unwrap_or_else(|| {
+                notes.push((law, note, Vec::new()));
+                notes.len() - 1
+            });
+            notes[at].2.push(column.package);
+            let _ = write!(text, " {word} ({}) |", at + 1);
         }
     }
     text.push('\n');
-    for (n, note) in (1..).zip(notes) {
-        let _ = write!(text, "\n{n}. {note}");
+    for (n, (law, note, packages)) in (1..).zip(notes) {
+        let _ = write!(text, "\n{n}. {}, law {}: {note}", packages.join(", "), law.number());
     }
     Ok(text)
 }
