@@ -224,11 +224,68 @@ fn a_time_window_forgets_what_a_jump_forward_leaves_behind() {
     assert_eq!(breaker.state(), CircuitState::Closed);
 }
 
-/// Law 11: nothing that was counted is lost by a step back, nor counted twice.
+/// Law 11: also where a jump is so long, and a bucket so short, that half of all the numbers of
+/// buckets lie between.
+#[test]
+fn a_time_window_of_a_moment_forgets_what_years_leave_behind() {
+    let (clock, _scope) = virtual_time();
+    let window = Duration::from_millis(10);
+    let breaker =
+        CircuitBreaker::builder().failure_rate(0.5).over_time(window).minimum_calls(3).build();
+    for days in [390, 400, 600, 790, 800] {
+        fail(&breaker);
+        fail(&breaker);
+        clock.advance(days * 24 * HOUR);
+        assert_eq!(breaker.counters().calls, 0, "{days} days");
+    }
+    assert_eq!(breaker.state(), CircuitState::Closed);
+}
+
+/// Law 11: what lies further ahead than the window is long is out of it too, and does not come back
+/// once the clock has caught up.
+#[test]
+fn a_time_window_forgets_what_a_long_step_back_leaves_ahead() {
+    let (clock, _scope) = virtual_time();
+    for back in [61 * S, HOUR] {
+        let breaker =
+            CircuitBreaker::builder().failure_rate(0.5).over_time(60 * S).minimum_calls(4).build();
+        (0..3).for_each(|_| fail(&breaker));
+        clock.go_back(back);
+        assert_eq!(breaker.counters().calls, 0, "{back:?}");
+        // In each bucket until the clock has caught up and gone on.
+        for _ in 0..back.as_secs() / 6 + 12 {
+            succeed(&breaker);
+            let counters = breaker.counters();
+            assert_eq!(counters.failures, 0, "{back:?}");
+            assert!(counters.calls <= 10, "{back:?}: {}", counters.calls);
+            clock.advance(6 * S);
+        }
+        assert_eq!(breaker.state(), CircuitState::Closed);
+    }
+}
+
+/// Law 11: a success that meets the minimum opens, also in a bucket whose counts a clock that went
+/// back and forth has thrown away.
+#[test]
+fn a_time_window_that_lost_its_counts_to_the_clock_looks_at_the_minimum_anew() {
+    let (clock, _scope) = virtual_time();
+    let breaker =
+        CircuitBreaker::builder().failure_rate(0.5).over_time(60 * S).minimum_calls(2).build();
+    (0..2).for_each(|_| succeed(&breaker));
+    clock.go_back(60 * S);
+    succeed(&breaker);
+    clock.advance(60 * S);
+    assert_eq!(breaker.counters().calls, 0);
+    fail(&breaker);
+    succeed(&breaker);
+    assert_eq!(breaker.state(), CircuitState::Open);
+}
+
+/// Law 11: nothing that was counted is lost by a step back within the window, nor counted twice.
 #[test]
 fn a_time_window_keeps_its_counts_over_a_step_back() {
     let (clock, _scope) = virtual_time();
-    for back in [S, 30 * S, HOUR] {
+    for back in [S, 30 * S, 54 * S] {
         let breaker =
             CircuitBreaker::builder().failure_rate(1.0).over_time(60 * S).minimum_calls(9).build();
         for _ in 0..4 {

@@ -151,6 +151,19 @@ fn a_probe_before_its_time_and_a_success_too_many_are_seen_at_the_edge() {
 }
 
 #[test]
+fn a_failed_probe_too_many_is_seen_at_the_edge() {
+    assert_broken(
+        Flaw::OneProbeFailureMore,
+        RULES,
+        &[Law::Edges],
+        &["seen: it is half_open after 1 failed probes", "allowed: 1 of them open it again"],
+    );
+    let rules = Rules { failures_to_reopen: 2, ..RULES };
+    let report = report(Flaw::None, rules);
+    assert!(report.holds(), "{report}");
+}
+
+#[test]
 fn a_breaker_that_trusts_its_clock_does_not_survive_it() {
     assert_broken(
         Flaw::TrustsTheClock,
@@ -199,7 +212,17 @@ fn events_told_twice_or_left_out_or_harmed_by_a_listener_are_seen() {
         Flaw::LetsThePanicOfAListenerOut,
         RULES,
         &[Law::OneEvent],
-        &["seen: the breaker panics"],
+        &["seen: the panic of one who was told comes out of the breaker"],
+    );
+}
+
+#[test]
+fn what_threads_tell_as_it_comes_is_seen_out_of_order() {
+    assert_broken(
+        Flaw::TellsAsItComes,
+        RULES,
+        &[Law::OneEvent],
+        &["seen: told of open to half_open while it was closed"],
     );
 }
 

@@ -9,7 +9,7 @@ use seawall::{
 };
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
 };
@@ -33,11 +33,15 @@ pub(crate) enum Flaw {
     OneFailureLess,
     ProbesAMomentEarly,
     OneSuccessMore,
+    /// Opens again by the second probe that fails.
+    OneProbeFailureMore,
     /// Reckons with an end of the open time that may be far ahead.
     TrustsTheClock,
     PanicsWhenTheClockGoesBack,
     TellsTwice,
     TellsNothingOfProbing,
+    /// Each thread tells of what it did once it has let the lock go, whoever was first.
+    TellsAsItComes,
     LetsThePanicOfAListenerOut,
     HasNoSpread,
     /// A panic of the operation counts neither way.
@@ -52,7 +56,8 @@ pub(crate) struct Toy {
     rules: Rules,
     flaw: Flaw,
     now: Mutex<Now>,
-    told: Mutex<Vec<Told>>,
+    told: Mutex<Vec<Arc<Told>>>,
+    untold: Mutex<Vec<(CircuitState, CircuitState)>>,
 }
 
 struct Now {
@@ -60,6 +65,7 @@ struct Now {
     generation: u64,
     failures: u32,
     successes: u32,
+    failed_probes: u32,
     opened: Duration,
     open_for: Duration,
     /// Number and admission of each probe in flight.
@@ -81,12 +87,15 @@ impl Toy {
             generation: 0,
             failures: 0,
             successes: 0,
+            failed_probes: 0,
             opened: Duration::ZERO,
             open_for: Duration::ZERO,
             slots: Vec::new(),
             probes: 0,
         };
-        Self { clock: clock.clone(), rules, flaw, now: Mutex::new(now), told: Mutex::default() }
+        let clock = clock.clone();
+        let (told, untold) = (Mutex::default(), Mutex::default());
+        Self { clock, rules, flaw, now: Mutex::new(now), told, untold }
     }
 
     fn lock(&self) -> MutexGuard<'_, Now> {
@@ -138,7 +147,7 @@ impl Toy {
         let from = now.state;
         now.state = to;
         now.generation += 1;
-        (now.failures, now.successes) = (0, 0);
+        (now.failures, now.successes, now.failed_probes) = (0, 0, 0);
         now.slots.clear();
         if to == CircuitState::Open {
             now.opened = self.clock.now();
@@ -149,7 +158,21 @@ impl Toy {
         if self.flaw == Flaw::TellsNothingOfProbing && to == CircuitState::HalfOpen {
             return;
         }
-        for told in &*self.told.lock().unwrap_or_else(PoisonError::into_inner) {
+        if self.flaw == Flaw::TellsAsItComes {
+            self.untold.lock().unwrap().push((from, to));
+            return;
+        }
+        self.tell(from, to);
+    }
+
+    fn tell_untold(&self) {
+        let untold = std::mem::take(&mut *self.untold.lock().unwrap());
+        untold.into_iter().for_each(|(from, to)| self.tell(from, to));
+    }
+
+    fn tell(&self, from: CircuitState, to: CircuitState) {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for told in &told {
             if self.flaw == Flaw::LetsThePanicOfAListenerOut {
                 told(from, to);
                 continue;
@@ -160,6 +183,29 @@ impl Toy {
         }
     }
 
+    fn acquire_locked(&self) -> Option<ToyPermit<'_>> {
+        let mut now = self.lock();
+        if now.state == CircuitState::Open {
+            if !self.may_probe(&mut now) {
+                return None;
+            }
+            self.go(&mut now, CircuitState::HalfOpen);
+        }
+        let mut slot = None;
+        if now.state == CircuitState::HalfOpen {
+            if !self.has_room(&mut now) {
+                return None;
+            }
+            if self.flaw == Flaw::LooksThenTakes {
+                drop(now);
+                (0..5).for_each(|_| thread::yield_now());
+                now = self.lock();
+            }
+            slot = self.take_slot(&mut now);
+        }
+        Some(ToyPermit { toy: self, generation: now.generation, slot, settled: false })
+    }
+
     /// The slot of a probe whose outcome still counts.
     fn frees(&self, now: &mut Now, permit: &ToyPermit<'_>) -> bool {
         let before = now.slots.len();
@@ -167,7 +213,12 @@ impl Toy {
         now.slots.len() < before
     }
 
-    fn settle(&self, mut permit: ToyPermit<'_>, success: bool) {
+    fn settle(&self, permit: ToyPermit<'_>, success: bool) {
+        self.settle_locked(permit, success);
+        self.tell_untold();
+    }
+
+    fn settle_locked(&self, mut permit: ToyPermit<'_>, success: bool) {
         permit.settled = true;
         let mut now = self.lock();
         let stale = permit.generation != now.generation;
@@ -191,7 +242,13 @@ impl Toy {
                     self.go(&mut now, CircuitState::Closed);
                 }
             }
-            (_, false) => self.go(&mut now, CircuitState::Open),
+            (_, false) => {
+                now.failed_probes += 1;
+                let more = u32::from(self.flaw == Flaw::OneProbeFailureMore);
+                if now.failed_probes >= self.rules.failures_to_reopen + more {
+                    self.go(&mut now, CircuitState::Open);
+                }
+            }
         }
     }
 }
@@ -214,26 +271,9 @@ impl BreakerUnderTest for Toy {
     type Permit<'a> = ToyPermit<'a>;
 
     fn acquire(&self) -> Option<ToyPermit<'_>> {
-        let mut now = self.lock();
-        if now.state == CircuitState::Open {
-            if !self.may_probe(&mut now) {
-                return None;
-            }
-            self.go(&mut now, CircuitState::HalfOpen);
-        }
-        let mut slot = None;
-        if now.state == CircuitState::HalfOpen {
-            if !self.has_room(&mut now) {
-                return None;
-            }
-            if self.flaw == Flaw::LooksThenTakes {
-                drop(now);
-                (0..5).for_each(|_| thread::yield_now());
-                now = self.lock();
-            }
-            slot = self.take_slot(&mut now);
-        }
-        Some(ToyPermit { toy: self, generation: now.generation, slot, settled: false })
+        let permit = self.acquire_locked();
+        self.tell_untold();
+        permit
     }
 
     fn success(&self, permit: ToyPermit<'_>) {
@@ -249,7 +289,7 @@ impl BreakerUnderTest for Toy {
     }
 
     fn on_transition(&self, told: Told) -> bool {
-        self.told.lock().unwrap().push(told);
+        self.told.lock().unwrap().push(Arc::new(told));
         true
     }
 

@@ -448,9 +448,11 @@ impl Buckets {
         let number = now / self.length;
         let held = &mut self.held[usize::try_from(number % 10).expect("below ten")];
         match held {
-            // Of this time, or of a later one if the clock has gone back.
-            Some((of, _)) if *of >= number => {}
-            _ => *held = Some((number, Reading::default())),
+            Some((of, _)) if *of == number => {}
+            _ => {
+                *held = Some((number, Reading::default()));
+                self.met = None;
+            }
         }
         let (_, counts) = held.as_mut().expect("just put there");
         counts.calls += 1;
@@ -466,10 +468,10 @@ impl Buckets {
         Some(reading)
     }
 
-    /// What is not older than ten buckets; what lies ahead, if the clock has gone back, as well.
+    /// What is less than ten buckets old, or less than ten ahead if the clock has gone back.
     fn reading(&self, number: u64) -> Reading {
         let mut sum = Reading::default();
-        for (_, counts) in self.held.iter().flatten().filter(|(of, _)| of + 10 > number) {
+        for (_, counts) in self.held.iter().flatten().filter(|(of, _)| of.abs_diff(number) < 10) {
             sum.calls += counts.calls;
             sum.failures += counts.failures;
             sum.slow += counts.slow;

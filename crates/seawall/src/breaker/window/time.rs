@@ -81,11 +81,12 @@ impl Tag {
         self.number() % BUCKETS as u64
     }
 
-    /// Whether a bucket of this tag is in the window that ends with `now`: not older, and if the
-    /// clock has gone back, also what lies ahead.
+    /// Whether a bucket of this tag is in the window that ends with `now`: not older, and not further
+    /// ahead either, where the clock has gone back. So two buckets in one place are never both in it.
     const fn is_in_window(self, now: Self) -> bool {
-        let behind = now.number().wrapping_sub(self.number()) & NUMBER;
-        self.generation() == now.generation() && (behind < BUCKETS as u64 || behind > NUMBER / 2)
+        const WIDTH: u64 = BUCKETS as u64;
+        let from_the_oldest = self.number().wrapping_sub(now.number()).wrapping_add(WIDTH - 1);
+        self.generation() == now.generation() && from_the_oldest & NUMBER < 2 * WIDTH - 1
     }
 }
 
@@ -197,8 +198,12 @@ impl Shard {
     fn record(&self, tag: Tag, outcome: Outcome, current: impl Fn() -> bool) -> bool {
         let bucket = &self.buckets[usize::try_from(tag.at()).unwrap_or_default()];
         let held = Tag(bucket.tag.load(Ordering::Relaxed));
-        if held != tag && !bucket.turn(held, tag, current) {
-            return false;
+        if held != tag {
+            if !bucket.turn(held, tag, current) {
+                return false;
+            }
+            // Where the clock has gone back, what met it then may be gone.
+            self.met.store(CHANGING, Ordering::Relaxed);
         }
         bucket.count(outcome);
         outcome != Outcome::Success || self.met.load(Ordering::Relaxed) != tag.0
@@ -249,15 +254,9 @@ impl Bucket {
     /// must not touch.
     #[cold]
     fn turn(&self, held: Tag, tag: Tag, current: impl Fn() -> bool) -> bool {
-        if held.0 != CHANGING {
-            if is_newer(held.generation(), tag.generation()) && !current() {
-                return false;
-            }
-            let ahead = held.number().wrapping_sub(tag.number()) & NUMBER;
-            if held.generation() == tag.generation() && ahead < NUMBER / 2 {
-                // The clock has gone back: the newer bucket takes the outcome in.
-                return true;
-            }
+        let is_newer = held.0 != CHANGING && is_newer(held.generation(), tag.generation());
+        if is_newer && !current() {
+            return false;
         }
         self.tag.store(CHANGING, Ordering::Relaxed);
         // Release on each count: a reader that sees one of them sees `CHANGING` as well.

@@ -12,7 +12,8 @@ use crate::{CircuitState, testing::ManualClock};
 use std::time::Duration;
 
 /// Law 11, first half: it opens by the very call that its trip rule names, lets a probe through when
-/// its open time is over and not before, and closes by the last success that it needs.
+/// its open time is over and not before, and closes by the last success, or opens by the last failure,
+/// that it needs.
 ///
 /// # Errors
 /// A schedule after which it opens, probes or closes too early or too late.
@@ -104,6 +105,26 @@ fn probes_in_time<B: BreakerUnderTest>(
             return Err(life.broken(&format!("no probe after {latest:?}"), &allowed));
         }
         life.act(Step::Settle(How::Failure, 0))?;
+        reopens_by_the_last(&mut life, rules)?;
+    }
+    Ok(())
+}
+
+/// As many failed probes as open it again, and not one fewer. The first has failed.
+fn reopens_by_the_last<B: BreakerUnderTest>(
+    life: &mut Life<'_, B>,
+    rules: &Rules,
+) -> Result<(), Broken> {
+    for failure in 1..=rules.failures_to_reopen {
+        if failure > 1 {
+            life.calls(1, How::Failure)?;
+        }
+        if (life.state() == CircuitState::Open) != (failure == rules.failures_to_reopen) {
+            return Err(life.broken(
+                &format!("it is {} after {failure} failed probes", life.state()),
+                &format!("{} of them open it again", rules.failures_to_reopen),
+            ));
+        }
     }
     Ok(())
 }

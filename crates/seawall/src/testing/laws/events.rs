@@ -11,13 +11,17 @@ use super::{
 use crate::{CircuitState, random::Random, testing::ManualClock};
 use std::{
     panic::resume_unwind,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
     thread,
 };
 
 const DEPTH: usize = 4;
 const THREADS: u64 = 3;
 const ROUNDS: u64 = 20;
+const SLOW_ROUNDS: u64 = 4;
 
 /// What was told, in order.
 #[derive(Clone, Default)]
@@ -56,8 +60,8 @@ impl Log {
     }
 }
 
-/// Law 4: each change of state is told once, and in order, also where many threads change it, and
-/// where the one who is told panics.
+/// Law 4: each change of state is told once, and in order, also where many threads change it, where
+/// the one who is told takes a while, and where he panics.
 ///
 /// # Errors
 /// A schedule after which what was told is not what happened.
@@ -88,7 +92,10 @@ pub fn one_event<B: BreakerUnderTest>(
     for seed in 0..ROUNDS {
         by_threads(&make, rules, seed).map_err(|broken| broken.of(Law::OneEvent))?;
     }
-    Ok(alone.and(Checked::kept(Law::OneEvent, ROUNDS)))
+    for _ in 0..SLOW_ROUNDS {
+        to_one_who_is_slow(&make, rules).map_err(|broken| broken.of(Law::OneEvent))?;
+    }
+    Ok(alone.and(Checked::kept(Law::OneEvent, ROUNDS + SLOW_ROUNDS)))
 }
 
 fn tells<B: BreakerUnderTest>(make: &impl Fn(&ManualClock) -> B) -> bool {
@@ -134,4 +141,61 @@ fn by_threads<B: BreakerUnderTest>(
         None => return Ok(()),
     };
     Err(Broken { story, seen, allowed })
+}
+
+/// One who is told that it opened takes until a probe of another thread has been let through and has
+/// answered, or for a while: some hold a lock meanwhile, and let nobody through.
+fn to_one_who_is_slow<B: BreakerUnderTest>(
+    make: &impl Fn(&ManualClock) -> B,
+    rules: &Rules,
+) -> Result<(), Broken> {
+    const A_WHILE: u32 = 20_000;
+    let lab = Lab::new();
+    let breaker = make(&lab.clock);
+    let log = Log::default();
+    let [told, answered] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
+    let wait_for = |flag: &AtomicBool| {
+        for _ in 0..A_WHILE {
+            if flag.load(SeqCst) {
+                return;
+            }
+            thread::yield_now();
+        }
+    };
+    let (hears, is_told, has_answered) = (log.clone(), told.clone(), answered.clone());
+    breaker.on_transition(Box::new(move |from, to| {
+        if !is_told.swap(true, SeqCst) {
+            wait_for(&has_answered);
+        }
+        hears.lock().push((from, to));
+    }));
+    let probe = || {
+        let _here = lab.enter();
+        wait_for(&told);
+        lab.clock.advance(rules.first_recovery());
+        breaker.clock_moved(&lab.clock);
+        if let Some(permit) = breaker.acquire() {
+            breaker.success(permit);
+        }
+        answered.store(true, SeqCst);
+    };
+    thread::scope(|scope| {
+        scope.spawn(probe);
+        for _ in 0..rules.trip.plenty() {
+            match breaker.acquire() {
+                Some(permit) if breaker.state() == CircuitState::Closed => breaker.failure(permit),
+                _ => break,
+            }
+        }
+    });
+    match log.fault(breaker.state()) {
+        None => Ok(()),
+        Some((seen, allowed)) => {
+            let story = vec![
+                "calls fail -> open".to_owned(),
+                "before who is told of that is done, a probe of another thread succeeds".to_owned(),
+            ];
+            Err(Broken { story, seen, allowed })
+        }
+    }
 }

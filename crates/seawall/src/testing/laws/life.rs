@@ -83,7 +83,7 @@ impl<'a, B: BreakerUnderTest> Life<'a, B> {
                 let current = self.current();
                 if let Some(at) = current.get(nth.min(current.len().saturating_sub(1))) {
                     let permit = self.held.remove(*at).permit;
-                    self.settle(permit, how, step)?;
+                    self.settle(permit, how, What::Step(step))?;
                 }
                 None
             }
@@ -93,7 +93,7 @@ impl<'a, B: BreakerUnderTest> Life<'a, B> {
                     let permit = self.held.remove(at).permit;
                     match &mut self.kept_back {
                         Some(kept) => kept.push(permit),
-                        None => self.settle(permit, how, step)?,
+                        None => self.settle(permit, how, What::Step(step))?,
                     }
                 }
                 None
@@ -128,8 +128,13 @@ impl<'a, B: BreakerUnderTest> Life<'a, B> {
 
     /// Whether a call was let through; its permit is held then.
     fn acquire(&mut self) -> Result<bool, Broken> {
+        self.acquire_as(What::Step(Step::Acquire))
+    }
+
+    /// As a part of `what`, should it panic.
+    fn acquire_as(&mut self, what: What) -> Result<bool, Broken> {
         let breaker = self.breaker;
-        let permit = self.guarded(What::Step(Step::Acquire), || breaker.acquire())?;
+        let permit = self.guarded(what, || breaker.acquire())?;
         let admitted = permit.is_some();
         self.look();
         if let Some(permit) = permit {
@@ -140,9 +145,9 @@ impl<'a, B: BreakerUnderTest> Life<'a, B> {
         Ok(admitted)
     }
 
-    fn settle(&mut self, permit: B::Permit<'a>, how: How, step: Step) -> Result<(), Broken> {
+    fn settle(&mut self, permit: B::Permit<'a>, how: How, what: What) -> Result<(), Broken> {
         let breaker = self.breaker;
-        self.guarded(What::Step(step), || match how {
+        self.guarded(what, || match how {
             How::Success => breaker.success(permit),
             How::Failure => breaker.failure(permit),
             How::Drop => drop(permit),
@@ -160,10 +165,11 @@ impl<'a, B: BreakerUnderTest> Life<'a, B> {
         let (epoch, mut made) = (self.epoch, 0);
         while made < count && self.epoch == epoch {
             made += 1;
-            let let_through = self.acquire()?;
+            let what = What::Calls(made, how);
+            let let_through = self.acquire_as(what)?;
             admitted = Some(let_through);
             if let Some(held) = if let_through { self.held.pop() } else { None } {
-                self.settle(held.permit, how, Step::Settle(how, 0))?;
+                self.settle(held.permit, how, what)?;
             }
             self.look();
         }
@@ -243,9 +249,10 @@ impl<'a, B: BreakerUnderTest> Life<'a, B> {
 
     /// Every call that is out is dropped.
     pub(super) fn drop_all(&mut self) -> Result<(), Broken> {
+        let what = What::Step(Step::Settle(How::Drop, 0));
         while let Some(held) = self.held.pop() {
-            self.settle(held.permit, How::Drop, Step::Settle(How::Drop, 0))?;
-            self.see(What::Step(Step::Settle(How::Drop, 0)), None)?;
+            self.settle(held.permit, How::Drop, what)?;
+            self.see(what, None)?;
         }
         Ok(())
     }
@@ -298,8 +305,13 @@ impl<'a, B: BreakerUnderTest> Life<'a, B> {
     }
 
     fn panicked(&mut self, what: What, payload: &(dyn Any + Send)) -> Broken {
+        self.look();
         let told = (what, self.seen(None));
         self.story.push(told);
+        if payload.is::<OnPurpose>() {
+            let seen = "the panic of one who was told comes out of the breaker";
+            return self.broken(seen, "whoever calls hears nothing of it");
+        }
         let said = said(payload);
         self.broken(&format!("the breaker panics: {said}"), "it panics never")
     }

@@ -86,6 +86,9 @@
 //! [`check_all`] holds a breaker to all that are about breakers.
 //!
 //! # What it does not see
+//! A breaker that reads the system's clock has to be run on one that follows the kit's; the repository's
+//! `crates/seawall-bench/src/laws` does so, with libfaketime.
+//!
 //! The clock moves in whole ms, and nothing really waits: a breaker that hangs for ever hangs its
 //! test. What threads do depends on the machine, so a race may pass now and then. An observer that
 //! calls back into the breaker is not tried.

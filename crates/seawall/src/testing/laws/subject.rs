@@ -105,6 +105,8 @@ pub struct Rules {
     pub probes: u32,
     /// Successes that close it.
     pub successes_to_close: u32,
+    /// Failed probes that open it again.
+    pub failures_to_reopen: u32,
     /// How long a probe that hangs keeps its slot; none if for ever, and then no law asks about
     /// probes that hang.
     pub lease: Option<Duration>,
@@ -112,7 +114,7 @@ pub struct Rules {
 
 impl Rules {
     /// Opens after `failures` in a row, for `recovery_timeout`; then one probe, whose success closes
-    /// it. No growth, no spread, no lease.
+    /// it and whose failure opens it again. No growth, no spread, no lease.
     pub const fn consecutive(failures: u32, recovery_timeout: Duration) -> Self {
         Self {
             trip: Trip::Failures(failures),
@@ -121,6 +123,7 @@ impl Rules {
             longest_recovery: recovery_timeout,
             probes: 1,
             successes_to_close: 1,
+            failures_to_reopen: 1,
             lease: None,
         }
     }
@@ -154,7 +157,8 @@ pub enum Trip {
     Rate {
         /// The share, within 0..=1. It is enough to reach it.
         rate: f64,
-        /// The calls that must be in the window before the rate says anything.
+        /// The calls since it closed before the rate says anything; more than the window holds, for a
+        /// breaker that decides once a full window has moved on.
         minimum_calls: u32,
         /// How many calls the window holds; none for a window of time.
         over_calls: Option<u32>,
@@ -173,7 +177,7 @@ impl Trip {
                 let size = over_calls.map_or(failed.len(), |calls| calls as usize);
                 let window = &failed[failed.len().saturating_sub(size)..];
                 let failures = window.iter().filter(|failed| **failed).count();
-                window.len() >= minimum_calls as usize
+                failed.len() >= minimum_calls as usize
                     && failures > 0
                     && failures as f64 / window.len() as f64 >= rate
             }
@@ -206,5 +210,21 @@ impl std::fmt::Display for Trip {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_looks_at_the_window_and_speaks_after_the_minimum_of_calls() {
+        let trip = |minimum_calls| Trip::Rate { rate: 0.5, minimum_calls, over_calls: Some(4) };
+        let failed = [true, false, true, false];
+        assert!(trip(4).opens(&failed));
+        // Not by the call that fills the window, but by the next, over the last four.
+        assert!(!trip(5).opens(&failed));
+        assert!(trip(5).opens(&[false, false, false, true, true]));
+        assert!(!trip(5).opens(&[true, true, false, false, false]));
     }
 }
