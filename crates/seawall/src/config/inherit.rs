@@ -180,7 +180,7 @@ impl Family<'_> {
                 return Some(preset.clone());
             }
             let message = format!(
-                "there is no policy `{name}` in this file, and no such preset: those are {}",
+                "there is no policy `{name}` in this file, and no such preset: it is {}",
                 one_of(&PRESET_NAMES)
             );
             let known = self.names.keys().copied().chain(PRESET_NAMES);

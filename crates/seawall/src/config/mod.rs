@@ -50,6 +50,8 @@ mod read;
 mod rules;
 mod schema;
 mod settings;
+#[cfg(test)]
+mod shipped;
 mod spec;
 mod stack;
 mod syntax;

@@ -91,6 +91,23 @@ impl fmt::Display for Place {
     }
 }
 
+/// Names of a file are in messages too: control characters would garble the terminal or log that
+/// shows them.
+fn printable(text: String) -> String {
+    const LONGEST: usize = 1000;
+    if text.len() <= LONGEST && !text.chars().any(char::is_control) {
+        return text;
+    }
+    let mut clean = String::new();
+    for letter in text.chars().take(LONGEST) {
+        match letter.is_control() {
+            true => clean.extend(letter.escape_default()),
+            false => clean.push(letter),
+        }
+    }
+    clean
+}
+
 /// One thing that is wrong with a policy file or with a variable that overrides it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -148,19 +165,19 @@ impl Problem {
             place: place.clone(),
             field: None,
             value: None,
-            message: message.into(),
+            message: printable(message.into()),
             suggestion: None,
             notes: Vec::new(),
         }
     }
 
     pub(super) fn field(mut self, path: impl Into<String>) -> Self {
-        self.field = Some(path.into());
+        self.field = Some(printable(path.into()));
         self
     }
 
     pub(super) fn value(mut self, value: impl Into<String>) -> Self {
-        self.value = Some(value.into());
+        self.value = Some(printable(value.into()));
         self
     }
 
@@ -174,7 +191,7 @@ impl Problem {
     }
 
     pub(super) fn note(mut self, note: impl Into<String>) -> Self {
-        self.notes.push(note.into());
+        self.notes.push(printable(note.into()));
         self
     }
 

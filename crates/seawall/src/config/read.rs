@@ -154,7 +154,7 @@ fn unknown_in_entry(entry: &str, key: &str, place: &Place) -> Problem {
     let problem = Problem::new(
         ProblemKind::UnknownName,
         place,
-        format!("a policy has no `{key}`: it has {}", one_of(&names().collect::<Vec<_>>())),
+        format!("a policy has no `{key}`: it has {}", names().collect::<Vec<_>>().join(", ")),
     )
     .field(format!("{entry}.{key}"))
     .nearest(key, names());
@@ -290,14 +290,19 @@ fn words(node: &Node, path: &str, problems: &mut Problems) -> Vec<(Arc<str>, Pla
 
 fn order(node: &Node, path: &str, problems: &mut Problems) -> Option<Order> {
     let mut layers = Vec::new();
-    for (word, place) in words(node, path, problems) {
+    let named = words(node, path, problems);
+    let mut whole =
+        !named.is_empty() || matches!(&node.value, Value::List(list) if list.is_empty());
+    for (word, place) in named {
         match LayerKind::of(&word) {
             Some(kind) if layers.contains(&kind) => {
+                whole = false;
                 let message = format!("`{word}` is named twice: a pipeline has one of each layer");
                 problems.add(Problem::new(ProblemKind::Conflict, &place, message).field(path));
             }
             Some(kind) => layers.push(kind),
             None => {
+                whole = false;
                 let known = LayerKind::USUAL_ORDER.map(LayerKind::as_str);
                 let message = format!("there is no layer `{word}`: it is {}", one_of(&known));
                 problems.add(
@@ -309,7 +314,8 @@ fn order(node: &Node, path: &str, problems: &mut Problems) -> Option<Order> {
             }
         }
     }
-    Some(Order { layers, place: node.place.clone() })
+    // One with a mistake in it says nothing of what it leaves out.
+    whole.then(|| Order { layers, place: node.place.clone() })
 }
 
 fn allow(node: &Node, path: &str, problems: &mut Problems) -> Vec<Allow> {

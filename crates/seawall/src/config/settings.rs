@@ -96,20 +96,20 @@ fn build<B: Copy, T>(
             },
         };
         let field = invalid.field();
-        let mentioned = |name: &str| invalid.rule().contains(&format!("`{name}`"));
-        if left_out.iter().any(|name| mentioned(name)) {
-            return None;
-        }
+        let mentioned = |name: &&str| invalid.rule().contains(&format!("`{name}`"));
+        let follows = left_out.iter().any(mentioned);
         let Some(at) = typed.iter().position(|(row, ..)| row.field.name == field) else {
-            // A builder that refuses what nobody has set would be its own mistake; say it all the same.
-            if let Some(one) = given.first() {
+            // A builder that refuses what nobody has set would be its own mistake: say it all the same.
+            if let Some(one) = given.first().filter(|_| !follows) {
                 let message = invalid.to_string();
                 problems.add(Problem::new(ProblemKind::InvalidValue, &one.node.place, message));
             }
             return None;
         };
         let (row, one, _) = typed.remove(at);
-        problems.add(from_builder(&invalid, row.field.kind, one, given));
+        if !follows {
+            problems.add(from_builder(&invalid, row.field.kind, one, given));
+        }
         left_out.push(field);
     }
 }
@@ -170,14 +170,15 @@ fn read(one: &Given) -> Result<Typed, Problem> {
 /// What a value must be, and is not.
 pub(super) fn wrong_type(one: &Given) -> Problem {
     let (node, wanted) = (&*one.node, one.field.kind.wanted());
-    let message = format!("`{}` must be {wanted}, but is {}", key(one), described(node));
+    let is_number = matches!(node.value, Value::Integer(_) | Value::Number(_));
+    let is = if is_number { node.shown() } else { described(node) };
+    let message = format!("`{}` must be {wanted}, but is {is}", key(one));
     let number_in_quotes = match (one.field.kind, node.text()) {
         (Kind::Count { .. } | Kind::Number { .. } | Kind::Length { .. }, Some(text)) => {
             text.trim().parse::<f64>().is_ok()
         }
         _ => false,
     };
-    let is_number = matches!(node.value, Value::Integer(_) | Value::Number(_));
     let kind = if is_number { ProblemKind::InvalidValue } else { ProblemKind::WrongType };
     let problem = refused(kind, one, message);
     match node.text() {
@@ -302,7 +303,7 @@ pub(super) fn budget(
         (_, Some(budget)) => budget.clone().map(SharedBudget::from),
         (_, None) => {
             let message = format!(
-                "there is no budget `{name}` under `budgets`, and no such preset: those are {}",
+                "there is no budget `{name}` under `budgets`, and no such preset: it is {}",
                 one_of(&BUDGET_PRESETS)
             );
             let known = shared.keys().map(|name| &**name).chain(BUDGET_PRESETS);

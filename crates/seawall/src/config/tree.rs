@@ -1,7 +1,7 @@
 //! Values with positions: what all three syntaxes become, and the environment too.
 
 use super::Place;
-use std::{fmt::Write as _, sync::Arc};
+use std::sync::Arc;
 
 /// A value, where it was written, and how.
 #[derive(Debug, Clone)]
@@ -64,17 +64,9 @@ impl Node {
             Value::List(_) | Value::Table(_) => self.kind().to_owned(),
             _ => {
                 let mut shown = String::new();
-                for (n, letter) in self.written.chars().enumerate() {
-                    if n == LONGEST {
-                        shown.push_str("..");
-                        break;
-                    }
-                    // Control characters would garble the terminal or log that shows the message.
-                    if letter.is_control() {
-                        let _ = write!(shown, "{}", letter.escape_default());
-                    } else {
-                        shown.push(letter);
-                    }
+                shown.extend(self.written.chars().take(LONGEST));
+                if self.written.chars().nth(LONGEST).is_some() {
+                    shown.push_str("..");
                 }
                 match self.value {
                     Value::Text(_) => format!("\"{shown}\""),

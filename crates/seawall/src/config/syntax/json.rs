@@ -28,7 +28,7 @@ const STRICT: ParseOptions = ParseOptions {
 pub(super) fn parse(text: &str, lines: &Lines<'_>, problems: &mut Problems) -> Option<Node> {
     match parse_to_ast(text, &CollectOptions::default(), &STRICT) {
         Ok(parsed) => match parsed.value {
-            Some(value) => Some(node(value, lines, problems, 0)),
+            Some(value) => Some(node(value, lines, problems, &mut String::new(), 0)),
             None => {
                 let place = lines.place(text.len());
                 problems.add(lines.syntax(&place, "the file is empty: no policies are `{}`"));
@@ -48,7 +48,13 @@ pub(super) fn parse(text: &str, lines: &Lines<'_>, problems: &mut Problems) -> O
     }
 }
 
-fn node(value: ast::Value<'_>, lines: &Lines<'_>, problems: &mut Problems, depth: usize) -> Node {
+fn node(
+    value: ast::Value<'_>,
+    lines: &Lines<'_>,
+    problems: &mut Problems,
+    path: &mut String,
+    depth: usize,
+) -> Node {
     let range = value.range();
     let place = lines.place(range.start);
     if depth > DEEPEST {
@@ -70,19 +76,22 @@ fn node(value: ast::Value<'_>, lines: &Lines<'_>, problems: &mut Problems, depth
         }
         ast::Value::Array(list) => {
             let list = list.elements.into_iter();
-            let list = list.map(|value| node(value, lines, problems, depth + 1)).collect();
+            let list = list.map(|value| node(value, lines, problems, path, depth + 1)).collect();
             Node::holding(Value::List(list), place)
         }
         ast::Value::Object(object) => {
             let mut members = Members::default();
             for property in object.properties {
                 let place = lines.place(property.range.start);
-                let node = node(property.value, lines, problems, depth + 1);
                 let key = match &property.name {
                     ObjectPropName::String(text) => &*text.value,
                     ObjectPropName::Word(word) => word.value,
                 };
-                members.add(key, place, node, problems);
+                let outside = path.len();
+                path.extend([key, "."]);
+                let node = node(property.value, lines, problems, path, depth + 1);
+                path.truncate(outside);
+                members.add(path, key, place, node, problems);
             }
             Node::holding(Value::Table(members.table), place)
         }

@@ -103,7 +103,7 @@ impl<'a> Lines<'a> {
         // A line of a megabyte costs its length once for each value on it: bounded, for columns far
         // to the right are all the same to a reader.
         let column = match offset - start {
-            far if far > 10_000 => far,
+            far if far > 1000 => far,
             _ => self.text[start..offset].chars().count(),
         };
         Place::in_file(self.file, line, column + 1)
@@ -130,12 +130,13 @@ struct Members {
 }
 
 impl Members {
-    fn add(&mut self, key: &str, place: Place, node: Node, problems: &mut Problems) {
+    /// `path` is the table's, with a point behind it.
+    fn add(&mut self, path: &str, key: &str, place: Place, node: Node, problems: &mut Problems) {
         if let Some(first) = self.seen.get(key) {
             let first = &self.table[*first].place;
             let message = format!("`{key}` is given twice");
             let problem = Problem::new(ProblemKind::Conflict, &place, message);
-            problems.add(problem.field(key).note(format!("first at {first}")));
+            problems.add(problem.field(format!("{path}{key}")).note(format!("first at {first}")));
             return;
         }
         let key: Arc<str> = key.into();

@@ -3,7 +3,7 @@
 use super::{DEEPEST, Lines};
 use crate::config::{
     Place,
-    problem::Problems,
+    problem::{Problem, ProblemKind, Problems},
     tree::{Member, Node, Value},
 };
 use toml::{
@@ -15,7 +15,14 @@ pub(super) fn parse(text: &str, lines: &Lines<'_>, problems: &mut Problems) -> O
     let (root, errors) = DeTable::parse_recoverable(text);
     let broken = !errors.is_empty();
     for error in errors {
-        let place = lines.place(error.span().map_or(0, |span| span.start));
+        let span = error.span().unwrap_or_default();
+        let place = lines.place(span.start);
+        if error.message() == "duplicate key" {
+            let key = lines.text.get(span).unwrap_or_default();
+            let message = format!("`{key}` is given twice");
+            problems.add(Problem::new(ProblemKind::Conflict, &place, message).field(key));
+            continue;
+        }
         problems.add(lines.syntax(&place, error.message().trim().replace('\n', ", ")));
     }
     // What stands behind a mistake may have lost its place: only the mistakes are sure.

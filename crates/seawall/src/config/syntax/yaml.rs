@@ -8,7 +8,7 @@ use crate::config::{
     tree::{Node, Value},
 };
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt::Write as _};
 
 /// What aliases may add up to, in values and bytes of text: more is a bomb, not a policy.
 const MOST_COPIED: usize = 100_000;
@@ -20,6 +20,7 @@ pub(super) fn parse(text: &str, lines: &Lines<'_>, problems: &mut Problems) -> O
         problems,
         anchors: HashMap::new(),
         copied: 0,
+        path: String::new(),
     };
     match reader.document() {
         Ok(root) => root,
@@ -37,6 +38,8 @@ struct Reader<'a, 'p> {
     /// What an anchor stands for; none while that is still being read.
     anchors: HashMap<usize, Option<(Node, usize)>>,
     copied: usize,
+    /// Of the table that is being read, with a point behind it.
+    path: String,
 }
 
 type Step<T> = Result<T, Problem>;
@@ -164,10 +167,13 @@ impl<'a> Reader<'a, '_> {
                 _ => return Err(self.lines.syntax(&at, "a key must be text")),
             };
             weight += key.len();
+            let outside = self.path.len();
+            let _ = write!(self.path, "{key}.");
             let (event, span) = self.next()?;
             let (node, more) = self.node(event, span, depth + 1)?;
             weight += more;
-            members.add(&key, at, node, self.problems);
+            self.path.truncate(outside);
+            members.add(&self.path, &key, at, node, self.problems);
         }
     }
 
