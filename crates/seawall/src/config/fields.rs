@@ -322,14 +322,17 @@ pub(super) static RETRY_BESIDE: [Field; 2] = [
 ];
 
 pub(super) static BUDGET: [Field; 2] = [
-    Field::new("ratio", SHARE, "must be given", "How many retries a success earns."),
+    Field::new("ratio", SHARE, MUST_BE_GIVEN, "How many retries a success earns."),
     Field::new(
         "floor",
         COUNT_FROM_1,
-        "must be given",
+        MUST_BE_GIVEN,
         "How many retries are saved up at most, and at the start.",
     ),
 ];
+
+/// In place of a default.
+pub(super) const MUST_BE_GIVEN: &str = "must be given";
 
 pub(super) const BUDGET_PRESETS: [&str; 2] = ["aws", "grpc"];
 
@@ -491,7 +494,7 @@ pub(super) static NAMED: [Field; 1] =
     [Field::new("name", Kind::Text, "the policy's", "The name in events and errors.")];
 
 pub(super) static TIMEOUT: [Field; 1] =
-    [Field::new("limit", LENGTH, "must be given", "How long it may take.")];
+    [Field::new("limit", LENGTH, MUST_BE_GIVEN, "How long it may take.")];
 
 pub(super) static FALLBACK: [Field; 2] = [
     Field::new(

@@ -1,7 +1,7 @@
 //! The JSON Schema of policy files, from the table of fields.
 
 use super::{
-    fields::{BUDGET, BUDGET_PRESETS, ENTRY, Field, Kind, LIMITS, LayerKind},
+    fields::{BUDGET, BUDGET_PRESETS, ENTRY, Field, Kind, LIMITS, LayerKind, MUST_BE_GIVEN},
     inherit::PRESET_NAMES,
     rules::RULES,
 };
@@ -83,7 +83,10 @@ fn table(fields: impl Iterator<Item = &'static Field> + Clone) -> Json {
         apart.push(object([("not", object([("required", words(&[one, other]))]))]));
     };
     for field in fields {
-        let told = format!("{} Default: {}.", field.doc, field.default);
+        let told = match field.default {
+            MUST_BE_GIVEN => format!("{} It must be given.", field.doc),
+            default => format!("{} Default: {default}.", field.doc),
+        };
         members.push((field.name, described(value(field.kind), &told)));
         if let Some(alias) = field.alias {
             let told = format!("The same as {}.", field.name);

@@ -46,21 +46,21 @@ pub(super) fn retry(given: &[Given], problems: &mut Problems) -> Option<RetryPol
         start = start.backoff_strategy(decorrelated);
         given.remove(at);
     }
-    build(start, &RETRY, &given, |builder| builder.try_build(), problems)
+    build(start, &RETRY, &given, Vec::new(), |builder| builder.try_build(), problems)
 }
 
 pub(super) fn breaker(given: &[Given], problems: &mut Problems) -> Option<CircuitBreakerBuilder> {
-    let mut whole = true;
+    let mut left_out = Vec::new();
     for one in given {
         let Some(needed) = one.field.needs else { continue };
         if !given.iter().any(|other| other.field.name == needed) {
             let message = format!("`{}` needs `{needed}` beside it", one.field.name);
             problems.add(refused(ProblemKind::Missing, one, message));
-            whole = false;
+            left_out.push(one.field.name);
         }
     }
     let finish = |draft: BreakerDraft| draft.builder().try_build().map(|_| draft.builder());
-    build(BreakerDraft::new(), &BREAKER, given, finish, problems).filter(|_| whole)
+    build(BreakerDraft::new(), &BREAKER, given, left_out, finish, problems)
 }
 
 /// Sets what is given and asks the builder. What it refuses is told, left out, and asked again, so
@@ -69,10 +69,10 @@ fn build<B: Copy, T>(
     start: B,
     rows: &'static [Row<B>],
     given: &[Given],
+    mut left_out: Vec<&'static str>,
     finish: impl Fn(B) -> Result<T, InvalidSetting>,
     problems: &mut Problems,
 ) -> Option<T> {
-    let mut left_out: Vec<&'static str> = Vec::new();
     let mut typed: Vec<(&Row<B>, &Given, Typed)> = Vec::new();
     for one in given {
         let Some(row) = rows.iter().find(|row| row.field.name == one.field.name) else { continue };
@@ -81,6 +81,7 @@ fn build<B: Copy, T>(
             Err(problem) => {
                 problems.add(problem);
                 left_out.push(row.field.name);
+                left_out.extend(row.field.needs);
             }
         }
     }
