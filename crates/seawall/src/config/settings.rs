@@ -79,7 +79,7 @@ fn build<B: Copy, T>(
         match read(one) {
             Ok(value) => typed.push((row, one, value)),
             Err(problem) => {
-                problems.add(problem);
+                problems.add(*problem);
                 left_out.push(row.field.name);
                 left_out.extend(row.field.needs);
             }
@@ -149,7 +149,7 @@ pub(super) fn refused(kind: ProblemKind, one: &Given, message: impl Into<String>
     Problem::new(kind, &one.node.place, message).field(&*one.path).value(one.node.shown())
 }
 
-fn read(one: &Given) -> Result<Typed, Problem> {
+fn read(one: &Given) -> Result<Typed, Box<Problem>> {
     let (node, kind) = (&*one.node, one.field.kind);
     let loose = node.place.variable().is_some();
     let typed = match kind {
@@ -165,7 +165,7 @@ fn read(one: &Given) -> Result<Typed, Problem> {
         Kind::Word(_) => node.text().map(|word| Typed::Word(word.into())),
         Kind::Text | Kind::Budget | Kind::Anything => None,
     };
-    typed.ok_or_else(|| wrong_type(one))
+    typed.ok_or_else(|| Box::new(wrong_type(one)))
 }
 
 /// What a value must be, and is not.
@@ -251,7 +251,7 @@ pub(super) fn limit(one: &Given, problems: &mut Problems) -> Option<Duration> {
         Ok(Typed::Length(limit)) => Some(limit),
         Ok(_) => None,
         Err(problem) => {
-            problems.add(problem);
+            problems.add(*problem);
             None
         }
     }
@@ -265,7 +265,7 @@ pub(super) fn least_one(one: &Given, problems: &mut Problems) -> Option<u32> {
             None
         }
         Err(problem) => {
-            problems.add(problem);
+            problems.add(*problem);
             None
         }
     }
@@ -327,7 +327,7 @@ pub(super) fn own_budget(
         match read(one) {
             Ok(value) => _ = typed.insert(one.field.name, value),
             Err(problem) => {
-                problems.add(problem);
+                problems.add(*problem);
                 return None;
             }
         }

@@ -50,7 +50,7 @@ pub(super) struct SpecLayer {
 pub(super) enum Part {
     Fallback(Fallback),
     Breaker { builder: CircuitBreakerBuilder, breaker: Arc<CircuitBreaker> },
-    Retry { policy: RetryPolicy, executor: RetryExecutor, budget: Option<SharedBudget> },
+    Retry { executor: Box<RetryExecutor>, budget: Option<SharedBudget> },
     Timeout(Timeout),
 }
 
@@ -125,7 +125,7 @@ impl PolicySpec {
     /// [`to_builder`](RetryPolicy::to_builder).
     pub fn retry(&self) -> Option<RetryPolicy> {
         self.parts().find_map(|part| match part {
-            Part::Retry { policy, .. } => Some(*policy),
+            Part::Retry { executor, .. } => Some(*executor.policy()),
             _ => None,
         })
     }
@@ -133,7 +133,7 @@ impl PolicySpec {
     /// The retry with its name and its budget. Clones share the budget.
     pub fn retry_executor(&self) -> Option<&RetryExecutor> {
         self.parts().find_map(|part| match part {
-            Part::Retry { executor, .. } => Some(executor),
+            Part::Retry { executor, .. } => Some(&**executor),
             _ => None,
         })
     }
@@ -367,10 +367,7 @@ fn part(
         }
         LayerKind::Retry => {
             let name = name();
-            let budget = match field("budget") {
-                Some(one) => Some(settings::budget(one, budgets, problems)),
-                None => None,
-            };
+            let budget = field("budget").map(|one| settings::budget(one, budgets, problems));
             let policy = settings::retry(given, problems)?;
             let mut executor = RetryExecutor::new(policy).name(name?);
             let budget = match budget {
@@ -382,7 +379,7 @@ fn part(
                 }
                 None => None,
             };
-            Some(Part::Retry { policy, executor, budget })
+            Some(Part::Retry { executor: Box::new(executor), budget })
         }
     }
 }
