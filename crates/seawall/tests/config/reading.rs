@@ -185,7 +185,7 @@ fn anchors_may_be_used_and_bombs_do_not_go_off() {
 
     let mut bomb = String::from("a: &a0 {x: lol}\n");
     for n in 0..30 {
-        let _ = write!(bomb, "b{n}: &a{} {{one: *a{n}, two: *a{n}}}\n", n + 1);
+        let _ = writeln!(bomb, "b{n}: &a{} {{one: *a{n}, two: *a{n}}}", n + 1);
     }
     let told = wrong(yaml(&bomb));
     assert!(told.iter().any(|line| line.contains("aliases make this file too large")), "{told:?}");
@@ -240,7 +240,7 @@ fn large_files_take_no_long_time() {
     let begun = Instant::now();
     let mut chain = String::from("[b]\nretry.max_attempts = 2\n");
     for n in 0..8000 {
-        let _ = write!(chain, "[p{n}]\nextends = 'standard'\nretry.max_attempts = {}\n", n + 1);
+        let _ = writeln!(chain, "[p{n}]\nextends = 'standard'\nretry.max_attempts = {}", n + 1);
     }
     assert!(toml(&chain).is_ok());
     let flat = format!(

@@ -190,8 +190,8 @@ fn files_in_order_pass_the_check_of_any_bytes() {
     let starting = seawall::config::STARTING_FILE.as_bytes();
     assert_eq!(policy_files::check(starting), 1);
     assert_eq!(policy_files::check(b"{\"p\": {\"retry\": {\"max_attempts\": 4294967295}}}"), 2);
-    assert_eq!(policy_files::check(b"p: {retry: true}\07"), 1);
-    assert_eq!(policy_files::check(b"p: {retry: true}\00"), 0);
+    assert_eq!(policy_files::check(b"p: {retry: true}\x007"), 1);
+    assert_eq!(policy_files::check(b"p: {retry: true}\x000"), 0);
 }
 
 /// Seeded, so that each run tries the same: and tries all that there is.
