@@ -19,7 +19,7 @@ pub fn json_schema() -> String {
 }
 
 fn schema() -> Json {
-    let entry = |name: &str| ENTRY.iter().find(|field| field.name == name).map_or("", |f| f.doc);
+    let entry = |name| ENTRY.iter().find(|(known, _)| *known == name).map_or("", |(_, doc)| doc);
     let mut policy: Vec<(&str, Json)> =
         LayerKind::USUAL_ORDER.iter().map(|kind| (kind.as_str(), layer(*kind))).collect();
     policy.push(("extends", described(word_or_list(text()), entry("extends"))));

@@ -3,7 +3,7 @@
 
 use super::{
     Policies,
-    fields::{BREAKER, BUDGET, FALLBACK, Field, Kind, LIMITS, LayerKind, RETRY, TIMEOUT},
+    fields::{BREAKER, BUDGET, ENTRY, FALLBACK, Field, Kind, LIMITS, LayerKind, RETRY, TIMEOUT},
     rules::RULES,
 };
 use std::{env, fmt::Write as _, fs, path::PathBuf};
@@ -37,7 +37,11 @@ fn the_guide_lists_every_field_and_every_rule() {
 }
 
 fn fields() -> String {
-    let mut out = String::new();
+    let mut out = String::from("\n**a policy**\n\n| field | |\n|---|---|\n");
+    let layers = LayerKind::USUAL_ORDER.map(|kind| (kind.as_str(), kind.doc()));
+    for (name, doc) in layers.iter().chain(&ENTRY) {
+        let _ = writeln!(out, "| `{name}` | {doc} |");
+    }
     let mut list = |title: &str, fields: Vec<&Field>| {
         let _ = write!(out, "\n**{title}**\n\n| field | takes | default | |\n|---|---|---|---|\n");
         for field in fields {
