@@ -262,5 +262,8 @@ mod tests {
         let last = (1 << 28) - 1;
         assert!(is_newer(0, last) && !is_newer(last, 0));
         assert!(is_newer(6, 5) && !is_newer(5, 5) && !is_newer(5, 6));
+        // Half the range ahead is half the range behind as well: not newer, whichever is asked.
+        let half = 1 << 27;
+        assert!(is_newer(half - 1, 0) && !is_newer(half, 0) && !is_newer(0, half));
     }
 }

@@ -292,6 +292,7 @@ fn the_longest_settings_fit_the_word() {
     const THREE_DAYS: u64 = 3 * 24 * 3600 * 1000;
     let rules = Rules { recovery: THREE_DAYS, longest: THREE_DAYS, jitter: 1.0, ..RULES }.bounded();
     assert!(2 * rules.bound < PAYLOAD);
+    assert_eq!(u64::from(MAX_THRESHOLD), PAYLOAD);
     let opened = rules.step(
         Word::NEW,
         Input::Failure { seen: Word::NEW, trip: Some(TransitionCause::FailureRate) },

@@ -82,11 +82,8 @@ fn play(history: &History, ways: &mut Ways) {
         }
         let (number, tick) = (now / bucket, Tick::from_millis(now));
         let slot = slots[(draw >> 32) as usize % 4];
-        let outcome = if (draw >> 40) % ill == 0 {
-            ALL[(draw >> 60) as usize % 4]
-        } else {
-            Outcome::Success
-        };
+        let outcome =
+            if (draw >> 40) % ill == 0 { ALL[(draw >> 60) as usize % 4] } else { Outcome::Success };
         let fast = outcome == Outcome::Success;
         let is_met = naive.met.get(&slot) == Some(&number);
         let mut trip = None;
