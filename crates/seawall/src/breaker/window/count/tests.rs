@@ -126,6 +126,31 @@ fn the_largest_window_reaches_its_last_place_and_starts_over() {
     assert_eq!(window.reading(7), Reading { failures: half + 1, slow: half + 1, ..full });
 }
 
+/// Places are 20 bits wide; each of them is gone through by the short way.
+#[test]
+fn the_largest_window_fills_by_single_successes_and_stays_quiet() {
+    let window = CountWindow::new(MAX_CALLS, rates(1));
+    let mut short = 0;
+    for n in 0..MAX_CALLS {
+        if window.takes_success(9) {
+            short += 1;
+        } else {
+            assert_eq!(window.record(9, Outcome::Success, || false), None);
+        }
+        if n % 4096 == 0 {
+            assert_eq!(window.reading(9).calls, u64::from(n) + 1);
+        }
+    }
+    assert_eq!(short, MAX_CALLS - 2, "all but the first and the last");
+    // As if another thread had made it quiet on the way here.
+    for _ in 0..3 {
+        assert!(window.is_quiet(9));
+        assert_eq!(window.record(9, Outcome::Success, || false), None);
+    }
+    let full = Reading { calls: MAX_CALLS.into(), failures: 0, slow: 0 };
+    assert_eq!(window.reading(9), full);
+}
+
 /// Law 3.
 #[test]
 fn an_outcome_of_an_older_generation_changes_nothing_and_reads_nothing() {
