@@ -148,3 +148,28 @@ fn the_window_is_the_calls_of_ten_buckets_whichever_way_they_come_in() {
     let Ways { short, long, trips } = ways;
     assert!(short > 1000 && long > 1000 && trips > 1000, "{ways:?}");
 }
+
+/// Numbers wrap: what is further ahead than half of them is behind.
+#[test]
+fn a_bucket_is_ahead_by_half_of_all_numbers_at_most() {
+    let (now, half) = (5, NUMBER / 2);
+    let tag = |ahead: u64| Tag::new(1, now + ahead);
+    let is_in_window = |ahead| tag(ahead).is_in_window(tag(0));
+    assert!(is_in_window(0) && is_in_window(1) && is_in_window(half + 1));
+    assert!(!is_in_window(half + 2));
+    // Nine behind is in the window, and ten is not.
+    assert!(is_in_window(NUMBER + 1 - 9) && !is_in_window(NUMBER + 1 - 10));
+    assert!(!Tag::new(2, now).is_in_window(tag(0)));
+
+    let keeps = |ahead: u64| {
+        let bucket = Bucket::new();
+        assert!(bucket.turn(Tag(CHANGING), tag(ahead), || false));
+        bucket.count(Outcome::Failure);
+        assert!(bucket.turn(tag(ahead), tag(0), || false));
+        let held = bucket.read(tag(ahead)).is_some();
+        assert_ne!(held, bucket.read(tag(0)) == Some(Reading::default()));
+        held
+    };
+    assert!(keeps(1) && keeps(half - 1), "the newer bucket takes in what comes");
+    assert!(!keeps(half), "it is older, and turns");
+}
