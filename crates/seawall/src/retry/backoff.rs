@@ -462,6 +462,16 @@ mod tests {
     }
 
     #[test]
+    fn a_multiplier_is_a_finite_number_from_zero() {
+        let checked = |multiplier| {
+            let fixed = BackoffStrategy::Fixed;
+            Backoff::checked(fixed, Some(multiplier), None, None, Jitter::None).is_ok()
+        };
+        assert!([0.0, 1.0, f64::MAX].into_iter().all(checked));
+        assert!(![f64::NAN, -1e-9, f64::NEG_INFINITY, f64::INFINITY].into_iter().any(checked));
+    }
+
+    #[test]
     fn custom_delays_look_at_no_base() {
         let strategy = BackoffStrategy::Custom(|n| Duration::from_secs(n));
         let backoff = Backoff { base: Duration::ZERO, ..plain(strategy, None) };

@@ -222,6 +222,7 @@ fn an_open_breaker_lets_a_probe_through_exactly_at_its_end() {
     assert_eq!(acquire(12).answer, Answer::Reject(Some(1)));
     assert_eq!(acquire(13).answer, Answer::Admit);
     assert_eq!(acquire(13).cause, Some(TransitionCause::RecoveryTimeout));
+    assert_eq!((opened.generation(), acquire(13).word.generation()), (1, 2));
 }
 
 #[test]
