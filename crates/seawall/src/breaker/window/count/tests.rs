@@ -151,6 +151,31 @@ fn the_largest_window_fills_by_single_successes_and_stays_quiet() {
     assert_eq!(window.reading(9), full);
 }
 
+/// Often enough for threads to meet inside the lock, on one busy processor too.
+#[test]
+fn four_threads_lose_and_double_no_outcome() {
+    let never = Rates { minimum_calls: u64::MAX, failure_rate: Some(1.0), slow_call_rate: None };
+    let window = CountWindow::new(MAX_CALLS, never);
+    let work = |generation| {
+        for n in 0..MAX_CALLS / 4 {
+            let outcome = if n % 2 == 0 { Outcome::Success } else { Outcome::Failure };
+            if outcome == Outcome::Failure || !window.takes_success(generation) {
+                assert_eq!(window.record(generation, outcome, || false), None);
+            }
+        }
+    };
+    for generation in 0..16 {
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| work(generation));
+            }
+        });
+        let calls = u64::from(MAX_CALLS);
+        let all = Reading { calls, failures: calls / 2, slow: 0 };
+        assert_eq!(window.reading(generation), all);
+    }
+}
+
 /// Law 3.
 #[test]
 fn an_outcome_of_an_older_generation_changes_nothing_and_reads_nothing() {
