@@ -437,7 +437,7 @@ mod tests {
             Backoff::checked(BackoffStrategy::Fixed, None, Some(S), None, jitter)
         };
         for (percent, interval) in
-            [(0, (S, S)), (20, (S * 8 / 10, S * 12 / 10)), (100, (0 * S, 2 * S))]
+            [(0, (S, S)), (20, (S * 8 / 10, S * 12 / 10)), (100, (Duration::ZERO, 2 * S))]
         {
             let backoff = checked(percent).map_err(|_| percent).expect("in order");
             assert_eq!(backoff.interval(1, None), interval, "{percent}");
@@ -473,7 +473,7 @@ mod tests {
 
     #[test]
     fn custom_delays_look_at_no_base() {
-        let strategy = BackoffStrategy::Custom(|n| Duration::from_secs(n));
+        let strategy = BackoffStrategy::Custom(Duration::from_secs);
         let backoff = Backoff { base: Duration::ZERO, ..plain(strategy, None) };
         assert_eq!(seconds(&backoff, 3), [1.0, 2.0, 3.0]);
     }
