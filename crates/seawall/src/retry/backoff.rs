@@ -421,6 +421,89 @@ mod tests {
         }
     }
 
+    #[test]
+    fn strategies_are_equal_by_kind_and_custom_ones_by_function() {
+        use BackoffStrategy::{Custom, Exponential, Fixed, Linear};
+        fn one(n: u64) -> Duration {
+            Duration::from_secs(n)
+        }
+        fn other(n: u64) -> Duration {
+            Duration::from_millis(n)
+        }
+        assert_eq!(Fixed, Fixed);
+        assert_ne!(Fixed, Linear);
+        assert_ne!(Exponential, Custom(one));
+        assert_eq!(Custom(one), Custom(one));
+        assert_ne!(Custom(one), Custom(other));
+    }
+
+    #[test]
+    fn percentages_go_from_none_to_all_of_the_delay() {
+        let checked = |percent| {
+            let jitter = Jitter::PlusMinusPercent(percent);
+            Backoff::checked(BackoffStrategy::Fixed, None, Some(S), None, jitter)
+        };
+        for (percent, interval) in
+            [(0, (S, S)), (20, (S * 8 / 10, S * 12 / 10)), (100, (Duration::ZERO, 2 * S))]
+        {
+            let backoff = checked(percent).map_err(|_| percent).expect("in order");
+            assert_eq!(backoff.interval(1, None), interval, "{percent}");
+        }
+        assert!(checked(101).is_err() && checked(255).is_err());
+        assert_eq!("plus_minus_100".parse(), Ok(Jitter::PlusMinusPercent(100)));
+    }
+
+    #[test]
+    fn what_is_left_out_makes_way_for_what_is_given() {
+        let complete = |base, cap| {
+            let checked = Backoff::checked(BackoffStrategy::Fixed, None, base, cap, Jitter::None);
+            let Backoff { base, cap, .. } = checked.map_err(|_| ()).expect("in order");
+            (base.as_secs_f64(), cap.as_secs_f64())
+        };
+        assert_eq!(complete(None, None), (1.0, 60.0));
+        assert_eq!(complete(Some(5 * S), None), (5.0, 60.0));
+        assert_eq!(complete(Some(90 * S), None), (90.0, 90.0), "a base beyond the default cap");
+        assert_eq!(complete(None, Some(S / 2)), (0.5, 0.5), "a cap below the default base");
+        assert_eq!(complete(None, Some(5 * S)), (1.0, 5.0));
+        assert_eq!(complete(Some(S), Some(S)), (1.0, 1.0));
+    }
+
+    #[test]
+    fn a_multiplier_is_a_finite_number_from_zero() {
+        let checked = |multiplier| {
+            let fixed = BackoffStrategy::Fixed;
+            Backoff::checked(fixed, Some(multiplier), None, None, Jitter::None).is_ok()
+        };
+        assert!([0.0, 1.0, f64::MAX].into_iter().all(checked));
+        assert!(![f64::NAN, -1e-9, f64::NEG_INFINITY, f64::INFINITY].into_iter().any(checked));
+    }
+
+    #[test]
+    fn custom_delays_look_at_no_base() {
+        let strategy = BackoffStrategy::Custom(Duration::from_secs);
+        let backoff = Backoff { base: Duration::ZERO, ..plain(strategy, None) };
+        assert_eq!(seconds(&backoff, 3), [1.0, 2.0, 3.0]);
+    }
+
+    #[test]
+    fn no_factor_makes_a_delay_that_is_no_time() {
+        let zero = Duration::ZERO;
+        for factor in [-0.5, -1.0, f64::NEG_INFINITY, f64::NAN, 0.0] {
+            assert_eq!(scale(S, factor, 9 * S), zero, "{factor}");
+        }
+        for factor in [f64::INFINITY, f64::NAN, 2.0] {
+            assert_eq!(scale(zero, factor, 9 * S), zero, "{factor}");
+        }
+        assert_eq!(scale(S, f64::INFINITY, 9 * S), 9 * S);
+    }
+
+    #[test]
+    fn fibonacci_numbers_are_the_known_ones_and_end_in_infinity() {
+        assert_eq!([1, 2, 3, 10, 50].map(fibonacci), [1.0, 1.0, 2.0, 55.0, 12_586_269_025.0]);
+        assert!(fibonacci(1476).is_finite());
+        assert_eq!([1477, 5000, u64::MAX].map(fibonacci), [f64::INFINITY; 3]);
+    }
+
     fn any_duration() -> impl Strategy<Value = Duration> {
         prop_oneof![
             Just(Duration::ZERO),

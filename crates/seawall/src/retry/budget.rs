@@ -372,6 +372,23 @@ mod tests {
             assert_eq!(RetryBudget::try_new(ratio, 1).expect_err("refused").field(), "ratio");
         }
         assert_eq!(RetryBudget::try_new(0.1, 0).expect_err("refused").field(), "floor");
+        // What is finer than a billionth would earn nothing, and not say so.
+        assert_eq!(RetryBudget::try_new(9e-10, 1).expect_err("refused").field(), "ratio");
+        for ratio in [0.0, 1e-9, 1.0] {
+            assert_eq!(RetryBudget::try_new(ratio, 1).map(|budget| budget.available()), Ok(1));
+        }
+    }
+
+    #[test]
+    fn each_way_to_share_a_budget_shares_its_tokens() {
+        static STATIC: RetryBudget = RetryBudget::new(0.5, 3);
+        let counted = Arc::new(RetryBudget::new(0.5, 4));
+        let (one, other) = (SharedBudget::from(&STATIC), SharedBudget::from(Arc::clone(&counted)));
+        assert!(one.try_retry() && other.try_retry());
+        assert_eq!((STATIC.available(), counted.available()), (2, 3));
+        let own = SharedBudget::from(RetryBudget::new(0.5, 5));
+        assert!(own.clone().try_retry());
+        assert_eq!(own.available(), 4);
     }
 
     proptest! {

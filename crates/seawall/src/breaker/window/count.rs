@@ -226,6 +226,9 @@ fn set(word: &AtomicU64, old: u64, new: u64) {
     }
 }
 
+#[cfg(all(test, not(seawall_loom)))]
+mod tests;
+
 #[cfg(all(test, seawall_loom))]
 mod loom_tests {
     use super::*;

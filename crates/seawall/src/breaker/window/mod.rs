@@ -221,6 +221,57 @@ mod tests {
         assert_eq!(rates.trip(slow), Some(TransitionCause::SlowCallRate));
     }
 
+    #[test]
+    fn each_outcome_counts_as_its_name_says() {
+        use Outcome::{Failure, SlowFailure, SlowSuccess, Success};
+        for (outcome, is_failure, is_slow, slow) in [
+            (Success, false, false, SlowSuccess),
+            (SlowSuccess, false, true, SlowSuccess),
+            (Failure, true, false, SlowFailure),
+            (SlowFailure, true, true, SlowFailure),
+        ] {
+            assert_eq!((outcome.is_failure(), outcome.is_slow()), (is_failure, is_slow));
+            assert_eq!(outcome.slow(), slow);
+        }
+    }
+
+    #[test]
+    fn a_rate_is_a_share_and_none_without_calls() {
+        assert_eq!([rate(0, 0), rate(0, 4), rate(1, 4)], [None, Some(0.0), Some(0.25)]);
+        assert_eq!(rate(4, 4), Some(1.0));
+    }
+
+    /// The short ways of a success: past all windows, past one that is quiet, or into one by itself.
+    #[test]
+    #[cfg(not(seawall_loom))]
+    fn a_success_passes_a_window_that_it_does_not_move_and_goes_into_others_by_itself() {
+        let rates = Rates { minimum_calls: 1, failure_rate: Some(1.0), slow_call_rate: None };
+        let now = Tick::now;
+        let none = Window::Nothing;
+        assert!(none.is_unmoved_by_success(1) && !none.takes_success(1));
+        assert_eq!(none.record(1, now, Outcome::Failure, || true), None);
+        assert_eq!(none.reading(1, now), Reading::default());
+
+        let count = Window::Count(CountWindow::new(3, rates));
+        let success = |window: &Window| window.record(1, now, Outcome::Success, || true);
+        assert!(!count.is_unmoved_by_success(1) && !count.takes_success(1));
+        assert_eq!(success(&count), None);
+        assert!(count.takes_success(1), "one more, and not the last of three");
+        assert!(!count.is_unmoved_by_success(1) && !count.takes_success(1));
+        assert_eq!(success(&count), None);
+        assert!(count.is_unmoved_by_success(1) && !count.takes_success(1), "three successes");
+        assert_eq!(count.reading(1, now), Reading { calls: 3, failures: 0, slow: 0 });
+
+        // A bucket that no test outlives.
+        let time = Window::Time(TimeWindow::new(1 << 40, rates));
+        assert!(!time.is_unmoved_by_success(1) && !time.takes_success(1));
+        assert_eq!(success(&time), None);
+        assert!(time.takes_success(1) && !time.is_unmoved_by_success(1), "the minimum is met");
+        assert_eq!(time.reading(1, now), Reading { calls: 2, failures: 0, slow: 0 });
+        let failed = time.record(1, now, Outcome::Failure, || true);
+        assert_eq!(failed, None, "one of three");
+    }
+
     /// A window that seems newer, since half of all generations went by without an outcome.
     #[test]
     #[cfg(not(seawall_loom))]
@@ -246,5 +297,8 @@ mod tests {
         let last = (1 << 28) - 1;
         assert!(is_newer(0, last) && !is_newer(last, 0));
         assert!(is_newer(6, 5) && !is_newer(5, 5) && !is_newer(5, 6));
+        // Half the range ahead is half the range behind as well: not newer, whichever is asked.
+        let half = 1 << 27;
+        assert!(is_newer(half - 1, 0) && !is_newer(half, 0) && !is_newer(0, half));
     }
 }

@@ -369,6 +369,9 @@ fn add(count: &AtomicU64, one: u64) {
     count.store(count.load(Ordering::Relaxed) + one, Ordering::Release);
 }
 
+#[cfg(all(test, not(seawall_loom)))]
+mod tests;
+
 #[cfg(all(test, seawall_loom))]
 mod loom_tests {
     use super::*;

@@ -222,6 +222,7 @@ fn an_open_breaker_lets_a_probe_through_exactly_at_its_end() {
     assert_eq!(acquire(12).answer, Answer::Reject(Some(1)));
     assert_eq!(acquire(13).answer, Answer::Admit);
     assert_eq!(acquire(13).cause, Some(TransitionCause::RecoveryTimeout));
+    assert_eq!((opened.generation(), acquire(13).word.generation()), (1, 2));
 }
 
 #[test]
@@ -292,6 +293,7 @@ fn the_longest_settings_fit_the_word() {
     const THREE_DAYS: u64 = 3 * 24 * 3600 * 1000;
     let rules = Rules { recovery: THREE_DAYS, longest: THREE_DAYS, jitter: 1.0, ..RULES }.bounded();
     assert!(2 * rules.bound < PAYLOAD);
+    assert_eq!(u64::from(MAX_THRESHOLD), PAYLOAD);
     let opened = rules.step(
         Word::NEW,
         Input::Failure { seen: Word::NEW, trip: Some(TransitionCause::FailureRate) },
@@ -299,4 +301,120 @@ fn the_longest_settings_fit_the_word() {
         1.0,
     );
     assert_eq!(rules.open_for(opened.word, Tick::from_millis(77)), Some(2 * THREE_DAYS));
+}
+
+#[test]
+fn a_word_holds_each_of_its_fields_apart_from_the_others() {
+    use CircuitState::{Closed, HalfOpen, Isolated, Open};
+    for state in [Closed, Open, HalfOpen, Isolated] {
+        for generation in [0, 1, 77, GENERATION] {
+            for reopenings in [0, 1, 15] {
+                for payload in [0, 1, 0x2AAA_AAAA, PAYLOAD] {
+                    let word = Word::new(state, generation, reopenings, payload);
+                    assert_eq!((word.state(), word.generation()), (state, generation));
+                    assert_eq!((word.reopenings(), word.payload()), (reopenings, payload));
+                    let is_closed = state == Closed;
+                    assert_eq!(word.is_closed(), is_closed);
+                    assert_eq!(word.is_clean(), is_closed && payload == 0, "{word:?}");
+                    assert_eq!(u64::from(word.failures()), if is_closed { payload } else { 0 });
+                    for other in [0, 1, 77, GENERATION] {
+                        let other = Word::new(Open, other, 3, 9);
+                        let same = other.generation() == generation;
+                        assert_eq!(word.same_generation(other), same);
+                    }
+                }
+            }
+        }
+    }
+    // What is too large stops, starts over, or is cut: and touches no neighbour.
+    let word = Word::new(Closed, GENERATION + 2, 16, PAYLOAD + 2);
+    assert_eq!((word.state(), word.generation()), (Closed, 1));
+    assert_eq!((word.reopenings(), word.payload()), (15, 1));
+}
+
+#[test]
+fn a_half_open_word_holds_what_its_probes_have_come_to() {
+    for (in_flight, successes, lease) in [(0, 0, 0), (1, 0, 5), (255, 254, LEASE), (3, 200, 1)] {
+        let probes = Probes { in_flight, successes, lease };
+        let word = Word::half_open(9, 4, probes);
+        assert_eq!(word.probes(), probes);
+        assert_eq!((word.state(), word.generation()), (CircuitState::HalfOpen, 9));
+        assert_eq!((word.reopenings(), word.failures()), (4, 0));
+        // A lease that ends past the width is told modulo it.
+        let later = Probes { lease: lease + (LEASE + 1), ..probes };
+        assert_eq!(Word::half_open(9, 4, later), word);
+    }
+}
+
+#[test]
+fn an_abandoned_probe_gives_its_slot_back_and_an_abandoned_call_changes_nothing() {
+    let abandon = (Input::Abandon { seen: Word::NEW }, 3);
+    let probing = [(FAIL, 0), (FAIL, 0), (Input::Acquire, 3), (Input::Acquire, 3)];
+    let probes = after(&RULES, &[&probing[..], &[abandon]].concat()).probes();
+    assert_eq!((probes.in_flight, probes.successes), (1, 0));
+    let closed = after(&RULES, &[(FAIL, 0)]);
+    assert_eq!(after(&RULES, &[(FAIL, 0), abandon]), closed);
+}
+
+#[test]
+fn a_hand_that_asks_for_what_is_so_already_moves_nothing() {
+    let close = RULES.step(Word::NEW, Input::Close, Tick::from_millis(0), 0.0);
+    assert_eq!((close.word, close.answer, close.cause), (Word::NEW, Answer::Noted, None));
+    let isolated = after(&RULES, &[(Input::Isolate, 0)]);
+    let again = RULES.step(isolated, Input::Isolate, Tick::from_millis(0), 0.0);
+    assert_eq!((again.word, again.answer, again.cause), (isolated, Answer::Noted, None));
+    // A reset asks for a new generation, which it always makes.
+    let reset = RULES.step(Word::NEW, Input::Reset, Tick::from_millis(0), 0.0);
+    assert_eq!((reset.word.generation(), reset.cause), (1, Some(TransitionCause::Reset)));
+}
+
+#[test]
+fn a_rate_alone_counts_no_failures_in_a_row() {
+    let rules = Rules { threshold: 0, ..RULES };
+    assert_eq!(after(&rules, &[(FAIL, 0), (FAIL, 0), (FAIL, 0)]), Word::NEW);
+}
+
+#[test]
+fn a_live_end_lies_at_most_two_spans_ahead() {
+    let rules = Rules { recovery: 10, longest: 10, ..RULES }.bounded();
+    let open = Word::new(CircuitState::Open, 1, 0, 1000);
+    let open_for = |now| rules.open_for(open, Tick::from_millis(now));
+    assert_eq!(rules.bound, 11);
+    assert_eq!([open_for(999), open_for(1000), open_for(1001)], [Some(1), None, None]);
+    // A clock that has gone back: no wait is longer than the longest, and far back there is none.
+    assert_eq!([open_for(989), open_for(978)], [Some(11), Some(11)]);
+    assert_eq!([open_for(977), open_for(0)], [None, None]);
+
+    // 200 ms in units of 3: 67 of them, and one that may have begun.
+    let rules = Rules { lease: 200, ..RULES };
+    let probes = Probes { in_flight: 1, successes: 0, lease: 1000 };
+    let leased = Word::half_open(1, 0, probes);
+    let leased_for = |unit: u64| rules.leased_for(leased, Tick::from_millis(3 * unit));
+    assert_eq!([leased_for(999), leased_for(1000), leased_for(1001)], [Some(3), None, None]);
+    assert_eq!([leased_for(932), leased_for(931)], [Some(204), Some(204)]);
+    assert_eq!([leased_for(864), leased_for(863)], [Some(204), None]);
+}
+
+#[test]
+fn a_lease_is_kept_in_64ths_of_itself_rounded_up() {
+    for (lease, unit) in [(1, 1), (63, 1), (64, 1), (127, 1), (128, 2), (200, 3), (64_000, 1000)] {
+        let rules = Rules { lease, ..RULES };
+        assert_eq!(rules.lease_unit(), unit);
+        let probed =
+            rules.probe(Word::NEW, 0, TransitionCause::RecoveryTimeout, Tick::from_millis(0));
+        let last = |now| rules.leased_for(probed.word, Tick::from_millis(now)).is_some();
+        assert!(last(lease - 1), "not over before its end: {lease}");
+        assert!(!last(lease + unit), "and over a unit past it: {lease}");
+    }
+}
+
+#[test]
+fn the_bound_of_open_times_is_what_they_can_grow_to() {
+    let bound = |growth, jitter| {
+        Rules { recovery: 100, longest: 250, growth, jitter, ..RULES }.bounded().bound
+    };
+    assert_eq!(bound(1.0, 0.0), 101, "it does not grow");
+    assert_eq!(bound(2.0, 0.0), 251);
+    assert_eq!(bound(2.0, 0.5), 376);
+    assert_eq!(Rules { recovery: 0, longest: 9, growth: 2.0, ..RULES }.open_time(15, 1.0), 0);
 }
