@@ -16,22 +16,21 @@ struct Naive {
 }
 
 impl Naive {
-    /// Counts it; gives the number of the bucket that took it in: a newer one if the clock has gone
-    /// back.
-    fn count(&mut self, slot: Option<usize>, number: u64, outcome: Outcome) -> u64 {
+    /// Counts it. A bucket of another number is over, whether that is behind or ahead.
+    fn count(&mut self, slot: Option<usize>, number: u64, outcome: Outcome) {
         let (held, counts) = self.buckets.entry((slot, number % 10)).or_default();
-        if *held < number {
+        if *held != number {
             (*held, *counts) = (number, Reading::default());
+            self.met.remove(&slot);
         }
         counts.calls += 1;
         counts.failures += u64::from(outcome.is_failure());
         counts.slow += u64::from(outcome.is_slow());
-        *held
     }
 
     fn reading(&self, number: u64) -> Reading {
         let mut sum = Reading::default();
-        for (_, counts) in self.buckets.values().filter(|(held, _)| held + 10 > number) {
+        for (_, counts) in self.buckets.values().filter(|(held, _)| held.abs_diff(number) < 10) {
             sum.calls += counts.calls;
             sum.failures += counts.failures;
             sum.slow += counts.slow;
@@ -85,11 +84,11 @@ fn play(history: &History, ways: &mut Ways) {
         let outcome =
             if (draw >> 40) % ill == 0 { ALL[(draw >> 60) as usize % 4] } else { Outcome::Success };
         let fast = outcome == Outcome::Success;
-        let is_met = naive.met.get(&slot) == Some(&number);
         let mut trip = None;
         if fast && slot == own {
             // It is taken in without a decision exactly if none is due, and the bucket still holds it.
             let holds = naive.buckets.get(&(slot, number % 10)).is_some_and(|b| b.0 == number);
+            let is_met = naive.met.get(&slot) == Some(&number);
             let taken = window.takes_success(generation, || tick);
             assert_eq!(taken, is_met && holds, "{naive:?} at {number}");
             naive.count(slot, number, outcome);
@@ -112,6 +111,7 @@ fn play(history: &History, ways: &mut Ways) {
         let Reading { calls, failures, slow } = naive.reading(number);
         assert_eq!(window.reading(generation, tick), naive.reading(number));
         assert_eq!(window.reading(generation + 1, tick), Reading::default());
+        let is_met = naive.met.get(&slot) == Some(&number);
         let mut expected = None;
         if (!fast || !is_met) && calls >= minimum {
             naive.met.insert(slot, number);
@@ -149,27 +149,28 @@ fn the_window_is_the_calls_of_ten_buckets_whichever_way_they_come_in() {
     assert!(short > 1000 && long > 1000 && trips > 1000, "{ways:?}");
 }
 
-/// Numbers wrap: what is further ahead than half of them is behind.
+/// Numbers wrap, and so does the window.
 #[test]
-fn a_bucket_is_ahead_by_half_of_all_numbers_at_most() {
-    let (now, half) = (5, NUMBER / 2);
-    let tag = |ahead: u64| Tag::new(1, now + ahead);
-    let is_in_window = |ahead| tag(ahead).is_in_window(tag(0));
-    assert!(is_in_window(0) && is_in_window(1) && is_in_window(half + 1));
-    assert!(!is_in_window(half + 2));
-    // Nine behind is in the window, and ten is not.
-    assert!(is_in_window(NUMBER + 1 - 9) && !is_in_window(NUMBER + 1 - 10));
-    assert!(!Tag::new(2, now).is_in_window(tag(0)));
+fn a_bucket_counts_while_it_is_less_than_a_window_away() {
+    for now in [5, NUMBER] {
+        let tag = |ahead: u64| Tag::new(1, now.wrapping_add(ahead));
+        let is_in_window = |ahead: u64| tag(ahead).is_in_window(tag(0));
+        assert!(is_in_window(0) && is_in_window(1) && is_in_window(9));
+        assert!(!is_in_window(10) && !is_in_window(NUMBER / 2));
+        assert!(is_in_window(NUMBER + 1 - 9) && !is_in_window(NUMBER + 1 - 10));
+        assert!(!Tag::new(2, now).is_in_window(tag(0)));
+    }
+}
 
-    let keeps = |ahead: u64| {
+/// Whether the clock went on or back.
+#[test]
+fn a_bucket_of_another_number_turns() {
+    for (before, after) in [(3, 13), (13, 3)].map(|(b, a)| (Tag::new(1, b), Tag::new(1, a))) {
         let bucket = Bucket::new();
-        assert!(bucket.turn(Tag(CHANGING), tag(ahead), || false));
+        assert!(bucket.turn(Tag(CHANGING), before, || false));
         bucket.count(Outcome::Failure);
-        assert!(bucket.turn(tag(ahead), tag(0), || false));
-        let held = bucket.read(tag(ahead)).is_some();
-        assert_ne!(held, bucket.read(tag(0)) == Some(Reading::default()));
-        held
-    };
-    assert!(keeps(1) && keeps(half - 1), "the newer bucket takes in what comes");
-    assert!(!keeps(half), "it is older, and turns");
+        assert!(bucket.turn(before, after, || false));
+        assert_eq!(bucket.read(after), Some(Reading::default()));
+        assert_eq!(bucket.read(before), None);
+    }
 }
