@@ -3,7 +3,7 @@
 use super::{LayerKind, PolicySpec, spec::Part};
 use crate::{
     describe::{Describe, Layer},
-    retry::RetryPolicy,
+    retry::{Backoff, BackoffStrategy, RetryPolicy},
 };
 use std::time::Duration;
 
@@ -66,7 +66,7 @@ pub(super) fn explain(spec: &PolicySpec) -> Explanation {
 /// The delays of a policy, one by one.
 pub(super) fn planned(retry: &RetryPolicy) -> impl Iterator<Item = PlannedDelay> + use<> {
     let backoff = retry.settings.backoff;
-    let decorrelated = backoff.strategy.as_str() == "decorrelated";
+    let decorrelated = backoff.strategy == BackoffStrategy::Decorrelated;
     let (mut middle, mut longest) = (None, None);
     (1..u64::from(retry.max_attempts())).map(move |n| {
         let (shortest, most) = backoff.interval(n, longest);
@@ -84,11 +84,12 @@ pub(super) fn planned(retry: &RetryPolicy) -> impl Iterator<Item = PlannedDelay>
 
 /// The sum of the longest delays.
 fn longest_backoff(retry: &RetryPolicy) -> Duration {
+    let backoff = retry.settings.backoff;
     let mut sum = Duration::ZERO;
     let mut last: Option<PlannedDelay> = None;
     let delays = u64::from(retry.max_attempts()) - 1;
     for planned in planned(retry).take(usize::try_from(LOOKED_AT).unwrap_or(usize::MAX)) {
-        if let Some(last) = last.filter(|last| rests(*last, planned)) {
+        if let Some(last) = last.filter(|last| rests(&backoff, *last, planned)) {
             // It stays as it is: the rest is a product.
             let left = delays - last.after_attempt;
             return sum.saturating_add(times(planned.longest, left));
@@ -97,14 +98,21 @@ fn longest_backoff(retry: &RetryPolicy) -> Duration {
         last = Some(planned);
     }
     let seen = last.map_or(0, |last| last.after_attempt);
-    sum.saturating_add(times(retry.settings.backoff.cap, delays - seen))
+    sum.saturating_add(times(backoff.cap, delays - seen))
 }
 
-/// Whether a schedule has come to rest: at its cap, at zero, or since it never moves. Two alike in a
-/// row happen in others too (Fibonacci begins with 1, 1).
-fn rests(last: PlannedDelay, this: PlannedDelay) -> bool {
+/// Whether a schedule stays as it is: at its cap, at zero, or since it never moves. That two delays are
+/// alike says nothing by itself: what grows slowly stands still for a while, in whole nanoseconds.
+fn rests(backoff: &Backoff, last: PlannedDelay, this: PlannedDelay) -> bool {
+    let never_moves = match backoff.strategy {
+        BackoffStrategy::Fixed => true,
+        BackoffStrategy::Linear => backoff.multiplier <= 0.0,
+        BackoffStrategy::Exponential => (1.0..=1.0).contains(&backoff.multiplier),
+        BackoffStrategy::Decorrelated => backoff.multiplier <= 1.0,
+        _ => false,
+    };
     let alike = (last.shortest, last.longest) == (this.shortest, this.longest);
-    alike && last.after_attempt > 2
+    alike && (never_moves || this.longest == backoff.cap || this.longest.is_zero())
 }
 
 fn times(duration: Duration, times: u64) -> Duration {
@@ -143,7 +151,7 @@ pub(super) fn within(retry: &RetryPolicy, limit: Duration) -> u64 {
     let mut elapsed = Duration::ZERO;
     let mut last: Option<PlannedDelay> = None;
     for planned in planned(retry).take(usize::try_from(LOOKED_AT).unwrap_or(usize::MAX)) {
-        let resting = last.is_some_and(|last| rests(last, planned));
+        let resting = last.is_some_and(|last| rests(&retry.settings.backoff, last, planned));
         if resting && !planned.shortest.is_zero() {
             let left = limit.saturating_sub(elapsed).as_nanos() / planned.shortest.as_nanos();
             let more = u64::try_from(left).unwrap_or(u64::MAX);

@@ -63,6 +63,8 @@ pub use settings::RetryPolicyBuilder;
 
 #[cfg(feature = "foreign")]
 pub(crate) use attempts::State;
+#[cfg(feature = "config")]
+pub(crate) use backoff::Backoff;
 pub(crate) use executor::{Extras, NOTHING_ATTACHED};
 pub(crate) use settings::Settings;
 

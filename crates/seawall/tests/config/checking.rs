@@ -135,6 +135,11 @@ fn schedules_without_end_are_explained_at_once() {
         ("backoff = 'fixed'", most - 1),
         // 1, 2, 4, .. 32, then 60 each.
         ("", 63 + (most - 1 - 6) * 60),
+        // It stands still at first, in whole nanoseconds, and then does not.
+        (
+            "backoff = 'exponential', multiplier = 1.001, base_delay = '10ns', max_delay = '1s'",
+            most - 1 - 10_000,
+        ),
         // What grows slowly is taken to be at its cap: the figure is a bound.
         ("backoff = 'linear', base_delay = '1ns'", (most - 1 - 10_000) * 60),
     ] {

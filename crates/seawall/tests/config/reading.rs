@@ -258,6 +258,61 @@ fn large_files_take_no_long_time() {
 }
 
 #[test]
+fn a_megabyte_of_anything_takes_no_long_time() {
+    const PIECES: [&str; 40] = [
+        "[",
+        "{",
+        "]",
+        "- ",
+        "? ",
+        "&a ",
+        "*a ",
+        "!a ",
+        "'",
+        "\"",
+        "#",
+        "\n",
+        " ",
+        "\t",
+        ":",
+        ": ",
+        ",",
+        "|",
+        ">",
+        "a: ",
+        "a\n",
+        "a: {",
+        "- - ",
+        "[a]\n",
+        "a.",
+        "a=",
+        "a={",
+        "a=[",
+        "[[a]]\n",
+        "a = 1\n",
+        "\"a\":",
+        "{\"a\":",
+        "[1,",
+        "-",
+        "1",
+        "1 ",
+        "--- \n",
+        "%TAG ! !\n",
+        "\\",
+        "\u{e9}",
+    ];
+    let begun = Instant::now();
+    for piece in PIECES {
+        let text = piece.repeat(Loader::LARGEST / piece.len());
+        for read in [toml, yaml, json] {
+            let _ = read(&text);
+        }
+    }
+    // In all, for what takes seconds: a loop in a loop takes an hour.
+    assert!(begun.elapsed() < Duration::from_secs(120));
+}
+
+#[test]
 fn what_cannot_be_read_is_told_with_its_reason() {
     let load = |path: &str| Policies::load(path).expect_err("it is not there").to_string();
     assert!(load("/no/such/policies.toml").starts_with("/no/such/policies.toml: cannot be read: "));

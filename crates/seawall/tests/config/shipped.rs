@@ -74,3 +74,13 @@ fn what_serde_writes_is_read_here_and_means_the_same() {
         assert_eq!(read.get("p").and_then(|p| p.retry()), Some(policy), "{text}");
     }
 }
+
+#[test]
+fn what_is_read_can_be_shared_by_threads_and_printed() {
+    fn shared<T: Send + Sync + std::fmt::Debug + Clone>() {}
+    shared::<seawall::config::Policies>();
+    shared::<seawall::config::PolicySpec>();
+    shared::<seawall::config::ConfigError>();
+    shared::<seawall::config::ConfigFinding>();
+    shared::<seawall::config::Explanation>();
+}

@@ -241,9 +241,14 @@ fn plain(text: &str) -> Value {
             "a number to the base of 60 to some readers of YAML: write a duration such as 1m30s",
         );
     }
+    // Digits only: the parser of numbers would take a second sign.
+    let radix = |radix: u32| {
+        let rest = digits.get(2..).filter(|rest| rest.chars().all(|c| c.is_digit(radix)))?;
+        i128::from_str_radix(rest, radix).ok()
+    };
     let whole = match (signs, digits.get(..2)) {
-        (0, Some("0x")) => i128::from_str_radix(&digits[2..], 16).ok(),
-        (0, Some("0o")) => i128::from_str_radix(&digits[2..], 8).ok(),
+        (0, Some("0x")) => radix(16),
+        (0, Some("0o")) => radix(8),
         _ => text.parse().ok(),
     };
     if let Some(whole) = whole {
