@@ -7,6 +7,9 @@ mod describe;
 mod erased;
 mod error;
 pub mod event;
+#[cfg(feature = "foreign")]
+#[doc(hidden)]
+pub mod foreign;
 mod lint;
 mod pipeline;
 mod policy;

@@ -33,6 +33,12 @@ impl Random {
         Self(STREAM.try_with(step_cell).unwrap_or(0))
     }
 
+    /// Has this thread draw from the stream of `seed` from here on.
+    #[cfg(feature = "foreign")]
+    pub(crate) fn reseed(seed: u64) {
+        let _ = STREAM.try_with(|stream| stream.set(seed));
+    }
+
     /// The next number.
     pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);

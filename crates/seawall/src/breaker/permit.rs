@@ -6,6 +6,8 @@ use super::{
     window::{Outcome, Window},
     word::{Answer, Input, Rules, Step, Word},
 };
+#[cfg(feature = "foreign")]
+use crate::foreign::Leave;
 use crate::{
     error::CircuitBreakerOpenError,
     event::Event,
@@ -212,6 +214,57 @@ impl Core {
                 }
                 Err(seen) => word = Word(seen),
             }
+        }
+    }
+}
+
+/// Permits as plain numbers: the word that was seen, which tells a probe by its state.
+#[cfg(feature = "foreign")]
+impl Core {
+    pub(crate) fn acquire_ticket(&self) -> Leave {
+        let word = self.word();
+        if word.is_closed() {
+            return Leave::Admitted(word.0);
+        }
+        match self.acquire() {
+            Ok((_, Kind::Passed)) => Leave::Passed,
+            Ok((word, _)) => Leave::Admitted(word.0),
+            Err(ms) => Leave::Rejected(ms.map(|ms| Duration::from_millis(ms.into()))),
+        }
+    }
+
+    pub(crate) fn record_ticket(&self, ticket: u64, verdict: Verdict, took: Option<Duration>) {
+        let outcome = match verdict {
+            Verdict::Success => Outcome::Success,
+            Verdict::Transient { .. } | Verdict::Permanent => Outcome::Failure,
+            Verdict::Ignored => return self.abandon_ticket(ticket),
+        };
+        let outcome = match (took, self.slow_call) {
+            (Some(took), Some(limit)) if took >= limit => outcome.slow(),
+            _ => outcome,
+        };
+        self.record(Word(ticket), Self::kind_of(ticket), outcome);
+    }
+
+    pub(crate) fn abandon_ticket(&self, ticket: u64) {
+        // Only a probe holds anything that has to be given back.
+        if Self::kind_of(ticket) == Kind::Probe {
+            self.abandon(Word(ticket));
+        }
+    }
+
+    pub(crate) fn quiet_ticket(&self) -> Option<u64> {
+        let word = self.word();
+        let quiet = self.slow_call.is_none()
+            && word.is_clean()
+            && self.window.is_unmoved_by_success(word.generation());
+        quiet.then_some(word.0)
+    }
+
+    fn kind_of(ticket: u64) -> Kind {
+        match Word(ticket).state() {
+            CircuitState::HalfOpen => Kind::Probe,
+            _ => Kind::Call,
         }
     }
 }

@@ -235,6 +235,13 @@ impl Backoff {
         delay
     }
 
+    /// The `n`th delay by itself, as if none had been drawn before.
+    #[cfg(feature = "foreign")]
+    pub(crate) fn nth(&self, n: u64, random: &mut Random) -> Duration {
+        let (from, to) = self.interval(n, None);
+        draw(from, to, random)
+    }
+
     /// What the `n`th delay is drawn from, cut at the cap.
     pub(crate) fn interval(&self, n: u64, previous: Option<Duration>) -> (Duration, Duration) {
         if self.base.is_zero() && !matches!(self.strategy, BackoffStrategy::Custom(_)) {

@@ -180,6 +180,13 @@ impl RetryBudget {
         tokens.saturating_sub(threshold + 1) / (retry + failure)
     }
 
+    /// Whether a success earns nothing.
+    #[cfg(feature = "foreign")]
+    #[inline]
+    pub(crate) fn is_full(&self) -> bool {
+        self.tokens.0.load(Ordering::Relaxed) >= self.terms.capacity
+    }
+
     /// Notes a call that ended well; `retried` if it took more than one attempt.
     #[inline]
     pub fn record_success(&self, retried: bool) {

@@ -61,6 +61,8 @@ pub use budget::{RetryBudget, SharedBudget};
 pub use executor::{DefaultSleeper, NoListener, OnRetry, RetryExecutor, Retrying, Sleeper};
 pub use settings::RetryPolicyBuilder;
 
+#[cfg(feature = "foreign")]
+pub(crate) use attempts::State;
 pub(crate) use executor::{Extras, NOTHING_ATTACHED};
 pub(crate) use settings::Settings;
 

@@ -1,0 +1,203 @@
+//! A narrow door for drivers in other languages, which cannot borrow: the same decisions by value.
+//!
+//! Nobody's API: it changes with the packages that use it.
+
+use crate::{
+    breaker::CircuitBreaker,
+    random::Random,
+    retry::{Next, RetryBudget, RetryPolicy, Settings},
+    time::Tick,
+    verdict::Verdict,
+};
+use std::{cell::Cell, time::Duration};
+
+thread_local! {
+    static NOW: Cell<Option<Tick>> = const { Cell::new(None) };
+}
+
+/// The time that the caller has given, while it is inside [`at`].
+#[inline]
+pub(crate) fn now() -> Option<Tick> {
+    NOW.try_with(Cell::get).ok().flatten()
+}
+
+/// Runs `decide` with the clock standing at `now`, for callers with a clock of their own.
+pub fn at<R>(now: Tick, decide: impl FnOnce() -> R) -> R {
+    /// Puts back what was there, also after a panic.
+    struct Before(Option<Tick>);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            let _ = NOW.try_with(|cell| cell.set(self.0));
+        }
+    }
+    let _before = Before(NOW.try_with(|cell| cell.replace(Some(now))).ok().flatten());
+    decide()
+}
+
+/// The decisions of one call, owned.
+#[derive(Debug, Clone)]
+pub struct Decisions {
+    settings: Settings,
+    state: crate::retry::State,
+}
+
+impl Decisions {
+    /// Those of a call under `policy`, with its jitter drawn from `random`.
+    pub fn new<C>(policy: &RetryPolicy<C>, random: Random) -> Self {
+        let settings = policy.settings;
+        Self { settings, state: crate::retry::State::new(&settings, random) }
+    }
+
+    /// Has the call make so many attempts, whatever the policy says.
+    pub fn limit(&mut self, max_attempts: u32) {
+        self.state.max_attempts = max_attempts;
+    }
+
+    /// Outcomes seen.
+    pub fn made(&self) -> u64 {
+        self.state.made
+    }
+
+    /// Takes the verdict on an attempt of a call that is `elapsed` old, and says what follows.
+    pub fn next(&mut self, verdict: Verdict, elapsed: Duration) -> Next {
+        self.settings.decide(&mut self.state, verdict, elapsed)
+    }
+}
+
+/// The delay before the retry that follows attempt `n`, as far as it depends on nothing else.
+pub fn delay<C>(policy: &RetryPolicy<C>, n: u64, random: &mut Random) -> Duration {
+    policy.settings.backoff.nth(n, random)
+}
+
+/// Has this thread's jitter come from `seed`: a forked process must not draw what its parent draws.
+pub fn reseed(seed: u64) {
+    Random::reseed(seed);
+}
+
+/// Whether a success earns `budget` nothing.
+#[inline]
+pub fn is_full(budget: &RetryBudget) -> bool {
+    budget.is_full()
+}
+
+/// Whether a call may be made, and what to hand in with its outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leave {
+    /// It may; the ticket goes with its outcome.
+    Admitted(u64),
+    /// It may, since the breaker only tells what it would reject. Its outcome counts for nothing.
+    Passed,
+    /// It may not; one may ask again after this long, if that is known.
+    Rejected(Option<Duration>),
+}
+
+/// Asks `breaker` for leave to make one call.
+///
+/// Whoever has a ticket hands it in once, by [`record`] or [`abandon`].
+pub fn acquire<C>(breaker: &CircuitBreaker<C>) -> Leave {
+    breaker.core.acquire_ticket()
+}
+
+/// Tells how the call of `ticket` went. `took` counts where slow calls are.
+pub fn record<C>(
+    breaker: &CircuitBreaker<C>,
+    ticket: u64,
+    verdict: Verdict,
+    took: Option<Duration>,
+) {
+    breaker.core.record_ticket(ticket, verdict, took);
+}
+
+/// Gives the ticket back without an outcome.
+pub fn abandon<C>(breaker: &CircuitBreaker<C>, ticket: u64) {
+    breaker.core.abandon_ticket(ticket);
+}
+
+/// The ticket of any call while one more success would change nothing that can be seen.
+pub fn quiet<C>(breaker: &CircuitBreaker<C>) -> Option<u64> {
+    breaker.core.quiet_ticket()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{BackoffStrategy, CircuitState, Jitter};
+
+    const S: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_breaker_follows_the_clock_that_it_is_given() {
+        let breaker = CircuitBreaker::builder().failure_threshold(1).recovery_timeout(S).build();
+        let tick = |ms| Tick::from_millis(ms);
+        let Leave::Admitted(ticket) = at(tick(0), || acquire(&breaker)) else {
+            unreachable!("it is closed")
+        };
+        assert_eq!(quiet(&breaker), Some(ticket));
+        at(tick(0), || record(&breaker, ticket, Verdict::TRANSIENT, None));
+        assert_eq!(quiet(&breaker), None);
+        assert_eq!(at(tick(999), || acquire(&breaker)), Leave::Rejected(Some(S / 1000)));
+        let Leave::Admitted(probe) = at(tick(1000), || acquire(&breaker)) else {
+            unreachable!("its time is over")
+        };
+        assert_eq!(at(tick(1000), || acquire(&breaker)), Leave::Rejected(None));
+        at(tick(1000), || abandon(&breaker, probe));
+        let Leave::Admitted(probe) = at(tick(1000), || acquire(&breaker)) else {
+            unreachable!("the slot is free again")
+        };
+        at(tick(1000), || record(&breaker, ticket, Verdict::Success, None));
+        assert_eq!(breaker.state(), CircuitState::HalfOpen, "what began before the trip is stale");
+        at(tick(1000), || record(&breaker, probe, Verdict::Success, None));
+        assert_eq!(breaker.state(), CircuitState::Closed);
+    }
+
+    #[test]
+    fn a_call_that_only_passes_has_no_ticket() {
+        let breaker = CircuitBreaker::builder().failure_threshold(1).build();
+        breaker.set_mode(crate::breaker::Mode::DryRun);
+        breaker.isolate();
+        assert_eq!(acquire(&breaker), Leave::Passed);
+        assert_eq!(breaker.counters().rejected, 1);
+    }
+
+    #[test]
+    fn slow_calls_are_told_by_how_long_they_took() {
+        let breaker = CircuitBreaker::builder().slow_call_rate(1.0, S).over_calls(1).build();
+        assert_eq!(quiet(&breaker), None, "each call has to be timed");
+        let Leave::Admitted(ticket) = acquire(&breaker) else { unreachable!("it is closed") };
+        record(&breaker, ticket, Verdict::Success, Some(S));
+        assert_eq!(breaker.state(), CircuitState::Open);
+    }
+
+    #[test]
+    fn a_thread_that_is_seeded_anew_draws_anew() {
+        let draw = |seed| {
+            reseed(seed);
+            Random::new().next_u64()
+        };
+        assert_eq!(draw(1), draw(1));
+        assert_ne!(draw(1), draw(2));
+    }
+
+    #[test]
+    fn a_budget_is_full_until_a_retry_is_paid() {
+        let budget = RetryBudget::new(1.0, 1);
+        assert!(is_full(&budget) && budget.try_retry() && !is_full(&budget));
+        budget.record_success(false);
+        assert!(is_full(&budget));
+    }
+
+    #[test]
+    fn decisions_are_those_of_the_policy() {
+        let policy = RetryPolicy::builder()
+            .backoff_strategy(BackoffStrategy::Linear)
+            .jitter(Jitter::None)
+            .build();
+        let mut decisions = Decisions::new(&policy, Random::seeded(1));
+        assert_eq!(decisions.next(Verdict::TRANSIENT, S), Next::RetryAfter(S));
+        assert_eq!(decisions.next(Verdict::TRANSIENT, S), Next::RetryAfter(2 * S));
+        assert_eq!(delay(&policy, 5, &mut Random::seeded(1)), 5 * S);
+        decisions.limit(4);
+        assert_eq!(decisions.next(Verdict::TRANSIENT, S), Next::RetryAfter(3 * S));
+        assert_eq!(decisions.made(), 3);
+    }
+}
