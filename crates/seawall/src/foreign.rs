@@ -1,9 +1,10 @@
-//! A narrow door for drivers in other languages, which cannot borrow: the same decisions by value.
+//! A narrow door for drivers in other languages, which cannot borrow: the same decisions by value;
+//! and for those who keep the state of breakers and budgets elsewhere: the same state as plain data.
 //!
 //! Nobody's API: it changes with the packages that use it.
 
 use crate::{
-    breaker::CircuitBreaker,
+    breaker::{CircuitBreaker, CircuitState},
     random::Random,
     retry::{Next, RetryBudget, RetryPolicy, Settings},
     time::Tick,
@@ -118,10 +119,77 @@ pub fn quiet<C>(breaker: &CircuitBreaker<C>) -> Option<u64> {
     breaker.core.quiet_ticket()
 }
 
+/// What a breaker remembers, as plain data. Settings have no part in it, and times are spans: one
+/// who keeps it adds a clock of their own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The state.
+    pub state: CircuitState,
+    /// One more at each transition; outcomes of another one do not count.
+    pub generation: u64,
+    /// Failed probes since it opened from closed; counts to 15.
+    pub reopenings: u64,
+    /// Failures in a row, while closed.
+    pub failures: u32,
+    /// Probes in flight, while half-open.
+    pub probes_in_flight: u64,
+    /// Probes that succeeded, while half-open.
+    pub probe_successes: u64,
+    /// While open, how long it stays so; while half-open, how long the last lease lasts; in ms.
+    pub left: u64,
+    /// The window of the breaker, while closed.
+    pub window: HeldWindow,
+}
+
+/// What a window holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeldWindow {
+    /// There is none, or nothing in it.
+    Nothing,
+    /// The last calls, the oldest first: bit 0 is set if it failed, bit 1 if it was slow.
+    Calls(Vec<u8>),
+    /// Calls by time.
+    Buckets(Vec<HeldBucket>),
+}
+
+/// Calls of a short time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeldBucket {
+    /// How long ago that time began, in ms.
+    pub age: u64,
+    /// Calls.
+    pub calls: u64,
+    /// Failures among them.
+    pub failures: u64,
+    /// Slow calls among them.
+    pub slow: u64,
+}
+
+/// What `breaker` remembers now.
+pub fn hold<C>(breaker: &CircuitBreaker<C>) -> Held {
+    breaker.core.hold()
+}
+
+/// Has `breaker`, which was just made, remember `held`. What its settings do not allow is cut: it
+/// stays open no longer than they say, and a window of another kind stays empty.
+pub fn remember<C>(breaker: &CircuitBreaker<C>, held: &Held) {
+    breaker.core.remember(held);
+}
+
+/// What `budget` has, in billionths of a token.
+pub fn tokens(budget: &RetryBudget) -> u64 {
+    budget.tokens()
+}
+
+/// Has `budget`, which was just made, hold so much, or as much as it can.
+pub fn set_tokens(budget: &RetryBudget, tokens: u64) {
+    budget.set_tokens(tokens);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{BackoffStrategy, CircuitState, Jitter};
+    use crate::{BackoffStrategy, Jitter};
 
     const S: Duration = Duration::from_secs(1);
 
@@ -199,5 +267,100 @@ mod tests {
         decisions.limit(4);
         assert_eq!(decisions.next(Verdict::TRANSIENT, S), Next::RetryAfter(3 * S));
         assert_eq!(decisions.made(), 3);
+    }
+
+    /// As one invocation after another does it: each makes the breaker anew.
+    fn next(from: &CircuitBreaker, now: Tick) -> CircuitBreaker {
+        let to = CircuitBreaker::builder().failure_threshold(2).recovery_timeout(S).build();
+        at(now, || remember(&to, &hold(from)));
+        assert_eq!(at(now, || hold(&to)), at(now, || hold(from)));
+        to
+    }
+
+    #[test]
+    fn a_breaker_made_anew_goes_on_where_the_last_one_was() {
+        let tick = Tick::from_millis;
+        let breaker = CircuitBreaker::builder().failure_threshold(2).recovery_timeout(S).build();
+        let fail = |breaker: &CircuitBreaker, ms| {
+            at(tick(ms), || {
+                let Leave::Admitted(ticket) = acquire(breaker) else { unreachable!("closed") };
+                record(breaker, ticket, Verdict::TRANSIENT, None);
+            });
+        };
+        fail(&breaker, 5);
+        let breaker = next(&breaker, tick(6));
+        fail(&breaker, 7);
+        let breaker = next(&breaker, tick(8));
+        assert_eq!(breaker.state(), CircuitState::Open);
+        assert_eq!(at(tick(1006), || acquire(&breaker)), Leave::Rejected(Some(S / 1000)));
+        let breaker = next(&breaker, tick(1007));
+        let Leave::Admitted(probe) = at(tick(1007), || acquire(&breaker)) else {
+            unreachable!("its time is over")
+        };
+        // The lease is the same however often it is handed on, and ends when it should.
+        let mut breaker = breaker;
+        for ms in 1008..1108 {
+            breaker = next(&breaker, tick(ms));
+        }
+        assert_eq!(at(tick(61_000), || acquire(&breaker)), Leave::Rejected(None));
+        let late = next(&breaker, tick(62_500));
+        assert!(matches!(at(tick(62_500), || acquire(&late)), Leave::Admitted(_)));
+        at(tick(62_000), || record(&breaker, probe, Verdict::Success, None));
+        assert_eq!(next(&breaker, tick(62_001)).state(), CircuitState::Closed);
+    }
+
+    #[test]
+    fn other_settings_cut_what_they_do_not_allow() {
+        let long =
+            CircuitBreaker::builder().recovery_timeout(3600 * S).failure_threshold(1).build();
+        let short = CircuitBreaker::builder().recovery_timeout(S).build();
+        let now = Tick::from_millis(1);
+        at(now, || {
+            let Leave::Admitted(ticket) = acquire(&long) else { unreachable!("closed") };
+            record(&long, ticket, Verdict::TRANSIENT, None);
+            remember(&short, &hold(&long));
+        });
+        let rejected = |ms| at(Tick::from_millis(ms), || acquire(&short));
+        assert!(matches!(rejected(900), Leave::Rejected(Some(_))));
+        assert!(matches!(rejected(1100), Leave::Admitted(_)));
+    }
+
+    #[test]
+    fn windows_are_handed_on_in_their_order() {
+        let by_calls = || CircuitBreaker::builder().failure_rate(0.5).over_calls(4).build();
+        let by_time =
+            || CircuitBreaker::builder().failure_rate(0.5).over_time(S).minimum_calls(4).build();
+        for make in [&by_calls as &dyn Fn() -> CircuitBreaker, &by_time] {
+            let mut breaker = make();
+            for (ms, verdict) in
+                [Verdict::TRANSIENT, Verdict::Success, Verdict::Success, Verdict::TRANSIENT]
+                    .into_iter()
+                    .enumerate()
+            {
+                let now = Tick::from_millis(10_000 + 150 * ms as u64);
+                assert_eq!(breaker.state(), CircuitState::Closed, "too few calls yet");
+                breaker = at(now, || {
+                    let Leave::Admitted(ticket) = acquire(&breaker) else { unreachable!("closed") };
+                    record(&breaker, ticket, verdict, None);
+                    let next = make();
+                    remember(&next, &hold(&breaker));
+                    assert_eq!(hold(&next), hold(&breaker));
+                    assert_eq!(next.counters().failures, breaker.counters().failures);
+                    next
+                });
+            }
+            assert_eq!(breaker.state(), CircuitState::Open);
+        }
+    }
+
+    #[test]
+    fn a_budget_takes_what_it_can_hold() {
+        let budget = RetryBudget::new(0.1, 2);
+        assert!(budget.try_retry());
+        let next = RetryBudget::new(0.1, 2);
+        set_tokens(&next, tokens(&budget));
+        assert_eq!(next.available(), 1);
+        set_tokens(&next, u64::MAX);
+        assert_eq!(next.available(), 2);
     }
 }

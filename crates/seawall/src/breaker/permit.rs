@@ -7,7 +7,7 @@ use super::{
     word::{Answer, Input, Rules, Step, Word},
 };
 #[cfg(feature = "foreign")]
-use crate::foreign::Leave;
+use crate::foreign::{Held, HeldWindow, Leave};
 use crate::{
     error::CircuitBreakerOpenError,
     event::Event,
@@ -259,6 +259,37 @@ impl Core {
             && word.is_clean()
             && self.window.is_unmoved_by_success(word.generation());
         quiet.then_some(word.0)
+    }
+
+    /// What it remembers, as plain data.
+    pub(crate) fn hold(&self) -> Held {
+        let (word, now) = (self.word(), Tick::now());
+        let (in_flight, successes) = match word.state() {
+            CircuitState::HalfOpen => (word.probes().in_flight, word.probes().successes),
+            _ => (0, 0),
+        };
+        Held {
+            state: word.state(),
+            generation: word.generation(),
+            reopenings: word.reopenings(),
+            failures: word.failures(),
+            probes_in_flight: in_flight,
+            probe_successes: successes,
+            left: self.rules.left(word, now),
+            window: match word.state() {
+                CircuitState::Closed => self.window.hold(word.generation(), now),
+                _ => HeldWindow::Nothing,
+            },
+        }
+    }
+
+    /// Takes in what another one has held.
+    pub(crate) fn remember(&self, held: &Held) {
+        let now = Tick::now();
+        let word = self.rules.word_of(held, now);
+        self.window.remember(word.generation(), now, &held.window);
+        // Release: pairs with the AcqRel of `step`, as a transition would.
+        self.word.0.store(word.0, Ordering::Release);
     }
 
     fn kind_of(ticket: u64) -> Kind {

@@ -358,6 +358,53 @@ impl Rules {
     }
 }
 
+/// The word as plain data, and back.
+#[cfg(feature = "foreign")]
+impl Rules {
+    /// How long the time in `word` has to run, in ms; zero if it is over, or there is none.
+    pub(crate) fn left(&self, word: Word, now: Tick) -> u64 {
+        match word.state() {
+            CircuitState::Open => self.open_for(word, now).unwrap_or(0),
+            CircuitState::HalfOpen => match self.leased_for(word, now) {
+                // To the ms, so that handing it on does not lengthen it.
+                Some(left) => left.saturating_sub(now.as_millis() % self.lease_unit()),
+                None => 0,
+            },
+            CircuitState::Closed | CircuitState::Isolated => 0,
+        }
+    }
+
+    /// The word that says the same under these rules.
+    pub(crate) fn word_of(&self, held: &crate::foreign::Held, now: Tick) -> Word {
+        let (generation, reopenings) = (held.generation, held.reopenings);
+        match held.state {
+            CircuitState::HalfOpen => {
+                let left = held.left.min(self.lease);
+                let lease = now.as_millis().saturating_add(left).div_ceil(self.lease_unit());
+                let lease = if left == 0 { now.as_millis() / self.lease_unit() } else { lease };
+                let in_flight = held.probes_in_flight.min(255);
+                let successes = held.probe_successes.min(u64::from(self.successes) - 1);
+                Word::half_open(generation, reopenings, Probes { in_flight, successes, lease })
+            }
+            CircuitState::Open => {
+                let until = now.as_millis().wrapping_add(held.left.min(self.bound));
+                Word::new(CircuitState::Open, generation, reopenings, until)
+            }
+            CircuitState::Closed => {
+                // One short of the threshold at most: what is closed has not opened yet.
+                let most = self.threshold.saturating_sub(1);
+                Word::new(
+                    CircuitState::Closed,
+                    generation,
+                    reopenings,
+                    held.failures.min(most).into(),
+                )
+            }
+            CircuitState::Isolated => Word::new(CircuitState::Isolated, generation, reopenings, 0),
+        }
+    }
+}
+
 fn noted(word: Word) -> Step {
     Step { word, answer: Answer::Noted, cause: None }
 }

@@ -180,6 +180,18 @@ impl RetryBudget {
         tokens.saturating_sub(threshold + 1) / (retry + failure)
     }
 
+    /// What is there, in billionths of a token.
+    #[cfg(feature = "foreign")]
+    pub(crate) fn tokens(&self) -> u64 {
+        self.tokens.0.load(Ordering::Relaxed)
+    }
+
+    /// Has it hold so much, or as much as it can.
+    #[cfg(feature = "foreign")]
+    pub(crate) fn set_tokens(&self, tokens: u64) {
+        self.tokens.0.store(tokens.min(self.terms.capacity), Ordering::Relaxed);
+    }
+
     /// Whether a success earns nothing.
     #[cfg(feature = "foreign")]
     #[inline]

@@ -109,6 +109,23 @@ impl CountWindow {
     }
 }
 
+#[cfg(feature = "foreign")]
+impl CountWindow {
+    /// The calls of `generation`, the oldest first.
+    pub(crate) fn hold(&self, generation: u64) -> Vec<u8> {
+        let Some(ring) = self.ring.get() else { return Vec::new() };
+        let head = ring.head.load(Ordering::Relaxed);
+        if head >> GENERATION != generation {
+            return Vec::new();
+        }
+        let (next, full) = place(head);
+        let calls = u64::from(self.calls);
+        let places = if full { (next..calls).chain(0..next) } else { (0..next).chain(0..0) };
+        // Two bits a call.
+        places.map(|at| ring.at(at).to_le_bytes()[0]).collect()
+    }
+}
+
 impl Ring {
     fn new(calls: u32) -> Self {
         let words = calls.div_ceil(32);

@@ -11,6 +11,8 @@ pub(crate) use count::{CountWindow, MAX_CALLS};
 pub(crate) use time::{BUCKETS, TimeWindow};
 
 use super::TransitionCause;
+#[cfg(feature = "foreign")]
+use crate::foreign::HeldWindow;
 use crate::time::Tick;
 
 /// How a call ended, as windows count it.
@@ -142,6 +144,39 @@ impl Window {
             Self::Nothing => Reading::default(),
             Self::Count(window) => window.reading(generation),
             Self::Time(window) => window.reading(generation, now()),
+        }
+    }
+}
+
+/// Windows as plain data.
+#[cfg(feature = "foreign")]
+impl Window {
+    pub(crate) fn hold(&self, generation: u64, now: Tick) -> HeldWindow {
+        match self {
+            Self::Nothing => HeldWindow::Nothing,
+            Self::Count(window) => HeldWindow::Calls(window.hold(generation)),
+            Self::Time(window) => HeldWindow::Buckets(window.hold(generation, now)),
+        }
+    }
+
+    /// Takes in what a window of its kind has held. It has just been made: nothing is decided.
+    pub(crate) fn remember(&self, generation: u64, now: Tick, held: &HeldWindow) {
+        match (self, held) {
+            (Self::Count(window), HeldWindow::Calls(calls)) => {
+                for call in calls {
+                    let outcome = match call & 3 {
+                        0 => Outcome::Success,
+                        1 => Outcome::Failure,
+                        2 => Outcome::SlowSuccess,
+                        _ => Outcome::SlowFailure,
+                    };
+                    let _ = window.record(generation, outcome, || true);
+                }
+            }
+            (Self::Time(window), HeldWindow::Buckets(buckets)) => {
+                window.remember(generation, now, buckets);
+            }
+            _ => {}
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The calls of the last T, in ten buckets.
 
 use super::{Outcome, Rates, Reading, TransitionCause, is_newer};
+#[cfg(feature = "foreign")]
+use crate::foreign::HeldBucket;
 use crate::{
     slots::{SLOTS, thread_slot},
     sync::{self, AtomicU64, Mutex, Ordering, const_unless_loom, fence},
@@ -167,7 +169,69 @@ impl TimeWindow {
     }
 }
 
+#[cfg(feature = "foreign")]
+impl TimeWindow {
+    /// The buckets of `generation` that are in the window, the oldest first.
+    pub(crate) fn hold(&self, generation: u64, now: Tick) -> Vec<HeldBucket> {
+        let Some(shards) = self.shards.get() else { return Vec::new() };
+        let tag = self.tag(generation, now);
+        let first = tag.number().saturating_sub(BUCKETS as u64 - 1);
+        let held = (first..=tag.number()).map(|number| {
+            let sum = shards.sum_of(Tag::new(generation, number));
+            let age = now.as_millis().saturating_sub(number * self.bucket);
+            HeldBucket { age, calls: sum.calls, failures: sum.failures, slow: sum.slow }
+        });
+        held.filter(|bucket| bucket.calls > 0).collect()
+    }
+
+    pub(crate) fn remember(&self, generation: u64, now: Tick, held: &[HeldBucket]) {
+        let shards = self.shards.get_or_init(|| Box::new(Shards::new()));
+        let mut shared = sync::lock(&shards.shared);
+        let shard = shared.get_or_insert_default();
+        for bucket in held {
+            let began = Tick::from_millis(now.as_millis().saturating_sub(bucket.age));
+            let tag = self.tag(generation, began);
+            if !tag.is_in_window(self.tag(generation, now)) {
+                continue;
+            }
+            let place = &shard.buckets[usize::try_from(tag.at()).unwrap_or_default()];
+            let held = Tag(place.tag.load(Ordering::Relaxed));
+            if held != tag {
+                place.turn(held, tag, || true);
+            }
+            let counts = [&place.calls, &place.failures, &place.slow];
+            for (count, more) in
+                counts.into_iter().zip([bucket.calls, bucket.failures, bucket.slow])
+            {
+                count.store(count.load(Ordering::Relaxed) + more, Ordering::Release);
+            }
+        }
+    }
+}
+
 impl Shards {
+    /// What all hold of one bucket.
+    #[cfg(feature = "foreign")]
+    fn sum_of(&self, tag: Tag) -> Reading {
+        let mut sum = Reading::default();
+        let at = usize::try_from(tag.at()).unwrap_or_default();
+        let mut add = |shard: &Shard| {
+            let bucket = &shard.buckets[at];
+            if let Some(reading) =
+                (bucket.tag.load(Ordering::Relaxed) == tag.0).then(|| bucket.read(tag)).flatten()
+            {
+                sum.calls += reading.calls;
+                sum.failures += reading.failures;
+                sum.slow += reading.slow;
+            }
+        };
+        self.own.iter().filter_map(OnceLock::get).for_each(|shard| add(shard));
+        if let Some(shard) = &*sync::lock(&self.shared) {
+            add(shard);
+        }
+        sum
+    }
+
     fn new() -> Self {
         Self { own: [const { OnceLock::new() }; SLOTS], shared: Mutex::new(None) }
     }

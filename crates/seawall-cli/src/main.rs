@@ -1,0 +1,47 @@
+//! The `seawall` command: the policies of the library around anything that can be started.
+//!
+//! Rooms: `args` says what can be asked for, `words` reads values, `run` makes a call (its decisions
+//! are the library's), `state` keeps breakers and budgets for all invocations, `tell` says what
+//! happened, `breakers` shows and moves them.
+
+mod args;
+mod breakers;
+mod run;
+mod state;
+mod tell;
+mod words;
+
+use std::process::ExitCode;
+
+/// Exit statuses of our own, as `timeout` and the shells have them.
+mod exit {
+    /// A time-out ended the command.
+    pub(crate) const TIMED_OUT: u8 = 124;
+    /// Seawall itself failed, or was asked for something that makes no sense.
+    pub(crate) const OURS: u8 = 125;
+    /// The command was found and could not be started.
+    pub(crate) const CANNOT_START: u8 = 126;
+    /// The command was not found.
+    pub(crate) const NOT_FOUND: u8 = 127;
+    /// An open breaker let no call through: EX_TEMPFAIL, "try again later".
+    pub(crate) const REJECTED: u8 = 75;
+}
+
+fn main() -> ExitCode {
+    let matches = match args::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(problem) => return args::refused(&problem),
+    };
+    let done = match matches.subcommand() {
+        Some(("run", given)) => run::Call::from_args(given).and_then(run::Call::make),
+        Some(("breakers", given)) => breakers::run(given),
+        _ => Err(words::Refusal::new("no subcommand: see `seawall --help`")),
+    };
+    match done {
+        Ok(status) => ExitCode::from(status),
+        Err(refusal) => {
+            tell::problem(&refusal.to_string());
+            ExitCode::from(exit::OURS)
+        }
+    }
+}
