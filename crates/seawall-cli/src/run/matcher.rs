@@ -18,10 +18,12 @@ pub(crate) struct Pattern(Arc<DFA>);
 
 impl Pattern {
     pub(crate) fn new(regex: &str) -> Result<Self, Refusal> {
-        let refused = |error: &dyn std::error::Error| {
-            // The cause tells what is wrong with the pattern; the error itself only that it is.
-            let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-            Refusal::new(format!("--retry-if-output {regex:?}: {cause}"))
+        let refused = |mut error: &dyn std::error::Error| {
+            // The last cause tells what is wrong with the pattern, the others only that it is.
+            while let Some(cause) = error.source() {
+                error = cause;
+            }
+            Refusal::new(format!("--retry-if-output {regex:?}: {error}"))
         };
         let syntax = syntax::Config::new().unicode(false).utf8(false).multi_line(true);
         let dfa = DFA::builder()

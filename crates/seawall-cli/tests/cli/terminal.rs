@@ -1,0 +1,124 @@
+use crate::bench::{Bench, LIMIT};
+use nix::pty::{OpenptyResult, openpty};
+use std::{
+    fs::File,
+    io::{Read, Write},
+    process::{Child, Command, Stdio},
+    sync::mpsc::{self, Receiver},
+    thread,
+    time::Instant,
+};
+
+/// A shell script that has a terminal for itself.
+struct Screen {
+    keys: File,
+    seen: Receiver<Vec<u8>>,
+    text: String,
+    child: Child,
+}
+
+impl Screen {
+    fn new(bench: &Bench, script: &str) -> Self {
+        let OpenptyResult { master, slave } = openpty(None, None).expect("a terminal");
+        // setsid makes it the controlling terminal, which takes `unsafe` otherwise.
+        let mut command = Command::new("setsid");
+        bench.at_home(&mut command);
+        let end = || Stdio::from(slave.try_clone().expect("another end"));
+        command.args(["-c", "-w", "sh", "-c", script]).stdin(end()).stdout(end()).stderr(end());
+        command.env("SEAWALL", env!("CARGO_BIN_EXE_seawall"));
+        let child = command.spawn().expect("started");
+        drop(command);
+        drop(slave);
+        let keys = File::from(master);
+        let mut screen = keys.try_clone().expect("another end");
+        let (tell, seen) = mpsc::channel();
+        thread::spawn(move || {
+            let mut piece = [0; 4096];
+            while let Ok(read @ 1..) = screen.read(&mut piece) {
+                if tell.send(piece[..read].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { keys, seen, text: String::new(), child }
+    }
+
+    /// Waits until `words` stand on the screen.
+    fn until(&mut self, words: &str) {
+        let until = Instant::now() + LIMIT;
+        while !self.text.contains(words) {
+            let left = until.saturating_duration_since(Instant::now());
+            let Ok(piece) = self.seen.recv_timeout(left) else {
+                panic!("{words:?} never came: {:?}", self.text);
+            };
+            self.text.push_str(&String::from_utf8_lossy(&piece));
+        }
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).expect("pressed");
+    }
+
+    /// All that was seen, when it is over.
+    fn end(mut self) -> String {
+        self.child.wait().expect("it ends");
+        while let Ok(piece) = self.seen.recv_timeout(std::time::Duration::from_millis(200)) {
+            self.text.push_str(&String::from_utf8_lossy(&piece));
+        }
+        self.text
+    }
+}
+
+#[test]
+fn a_command_that_reads_the_terminal_is_not_stopped() {
+    let bench = Bench::new();
+    let mut screen = Screen::new(
+        &bench,
+        "$SEAWALL run --base-delay 1ms -- sh -c 'read x; echo \"<$x>\"; [ $SEAWALL_ATTEMPT = 2 ]'; \
+         read y; echo \"[$y]\"",
+    );
+    screen.press("one\n");
+    screen.until("<one>");
+    screen.press("two\n");
+    screen.until("<two>");
+    screen.press("three\n");
+    screen.until("[three]");
+    screen.end();
+}
+
+#[test]
+fn a_command_in_a_pipeline_gets_the_terminal_when_it_asks() {
+    let bench = Bench::new();
+    let mut screen = Screen::new(
+        &bench,
+        "$SEAWALL run -- sh -c 'read x < /dev/tty; echo \"<$x>\"' | cat; read y; echo \"[$y]\"",
+    );
+    screen.press("one\n");
+    screen.until("<one>");
+    screen.press("two\n");
+    screen.until("[two]");
+    screen.end();
+}
+
+#[test]
+fn ctrl_c_ends_the_loop_around_it_as_well() {
+    let bench = Bench::new();
+    let mut screen = Screen::new(
+        &bench,
+        "for n in 1 2; do $SEAWALL run -- sh -c 'echo go$((40 + 2)); cat'; done; echo sur''vived",
+    );
+    screen.until("go42");
+    screen.press("\x03");
+    let text = screen.end();
+    assert!(!text.contains("survived") && text.matches("go42").count() == 1, "{text:?}");
+}
+
+#[test]
+fn a_wait_at_a_terminal_counts_down_on_one_line() {
+    let bench = Bench::new();
+    let mut screen =
+        Screen::new(&bench, "$SEAWALL run --base-delay 1h --max-delay 1h --jitter none -- false");
+    screen.until("\r\x1b[2Kseawall: attempt 1 of 3 failed (exit 1), next in 1 h");
+    screen.press("\x03");
+    assert!(screen.end().contains("last exit"));
+}
