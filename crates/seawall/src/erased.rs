@@ -3,9 +3,10 @@
 use crate::{
     describe::Describe,
     error::Error,
+    pipeline::Pipeline,
     policy::{BlockingPolicy, Policy},
 };
-use std::pin::Pin;
+use std::{fmt, pin::Pin};
 
 /// A future behind a pointer.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -87,5 +88,19 @@ impl<T, E> BlockingPolicy<T, E> for dyn DynBlockingPolicy<T, E> {
         F: Fn() -> Result<T, Error<E>>,
     {
         self.call_blocking_dyn(&op)
+    }
+}
+
+/// What it is made of, as a [`Pipeline`] prints itself.
+impl<T, E> fmt::Debug for dyn DynPolicy<T, E> + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&Pipeline::new(self), f)
+    }
+}
+
+/// What it is made of, as a [`Pipeline`] prints itself.
+impl<T, E> fmt::Debug for dyn DynBlockingPolicy<T, E> + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&Pipeline::new(self), f)
     }
 }

@@ -38,6 +38,9 @@ pub mod retry;
 #[cfg(feature = "tokio")]
 pub mod timeout;
 
+#[cfg(feature = "config")]
+pub mod config;
+
 #[cfg(all(feature = "macros", feature = "testing", feature = "tokio", feature = "tracing"))]
 pub mod guide;
 

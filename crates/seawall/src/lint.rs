@@ -11,6 +11,8 @@ use std::{fmt, time::Duration};
 pub struct Finding {
     rule: &'static str,
     layers: Vec<String>,
+    /// Where they stand in the stack.
+    at: Vec<usize>,
     why: String,
 }
 
@@ -23,6 +25,11 @@ impl Finding {
     /// The policies it is about, outermost first, as they print.
     pub fn layers(&self) -> &[String] {
         &self.layers
+    }
+
+    /// Where those policies stand in the stack, counted from 0, outermost first.
+    pub fn positions(&self) -> &[usize] {
+        &self.at
     }
 
     /// Why it cannot work, and what to do.
@@ -40,16 +47,17 @@ impl fmt::Display for Finding {
 
 /// Checks a stack, outermost first.
 pub(crate) fn check(layers: &[Layer]) -> Vec<Finding> {
-    let alone = layers.iter().filter_map(|layer| {
+    let alone = layers.iter().enumerate().filter_map(|(at, layer)| {
         let (rule, why) = check_one(&layer.facts)?;
-        Some(Finding { rule, layers: vec![layer.to_string()], why })
+        Some(Finding { rule, layers: vec![layer.to_string()], at: vec![at], why })
     });
     let pairs = layers.iter().enumerate().flat_map(|(at, outer)| {
         let inside = &layers[at + 1..];
         inside.iter().enumerate().filter_map(move |(nth, inner)| {
             let (rule, why) =
                 check_pair(&outer.facts, &inner.facts, &inside[..nth], &inside[nth + 1..])?;
-            Some(Finding { rule, layers: vec![outer.to_string(), inner.to_string()], why })
+            let layers = vec![outer.to_string(), inner.to_string()];
+            Some(Finding { rule, layers, at: vec![at, at + 1 + nth], why })
         })
     });
     alone.chain(pairs).collect()

@@ -8,3 +8,7 @@ pub mod expansion {}
 
 #[doc = include_str!("order.md")]
 pub mod order {}
+
+#[cfg(feature = "config")]
+#[doc = include_str!("policy_files.md")]
+pub mod policy_files {}

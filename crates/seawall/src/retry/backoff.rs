@@ -260,7 +260,7 @@ impl Backoff {
 
     /// The `n`th delay without jitter.
     #[expect(clippy::cast_precision_loss, reason = "attempt numbers past 2^53 are past the cap")]
-    fn middle(&self, n: u64) -> Duration {
+    pub(crate) fn middle(&self, n: u64) -> Duration {
         let retries_before = n.saturating_sub(1) as f64;
         let factor = match self.strategy {
             BackoffStrategy::Fixed | BackoffStrategy::Decorrelated => 1.0,

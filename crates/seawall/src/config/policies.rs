@@ -1,0 +1,234 @@
+//! A file's policies, and how they are loaded.
+
+use super::{
+    PolicySpec,
+    check::ConfigFinding,
+    environment, inherit,
+    problem::{ConfigError, Place, Problem, ProblemKind, Problems},
+    read::{self, NamedBudget},
+    settings::{self, Budgets},
+    spec,
+    syntax::{self, Format},
+};
+use std::{
+    collections::HashMap, env, ffi::OsString, fs::File, io::Read as _, path::Path, sync::Arc,
+};
+
+/// The policies of a file, by name.
+///
+/// Breakers and budgets are held here, each once: load a file once and share what it gives.
+#[derive(Debug, Clone)]
+pub struct Policies {
+    /// In the order of the file.
+    specs: Vec<PolicySpec>,
+}
+
+impl Policies {
+    /// Reads a file, with the variables `SEAWALL__..` of the environment laid over it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file, or with a variable.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        Self::loader().environment(env::vars_os()).load(path)
+    }
+
+    /// Reads text, without the environment.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn from_str(text: &str, format: Format) -> Result<Self, ConfigError> {
+        Self::loader().from_str(text, format)
+    }
+
+    /// Starts from neither file nor environment, to choose both.
+    pub fn loader() -> Loader {
+        Loader { prefix: "SEAWALL".into(), variables: Vec::new(), name: None }
+    }
+
+    /// The names, in the order of the file.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.specs.iter().map(PolicySpec::name)
+    }
+
+    /// The policies, in the order of the file.
+    pub fn iter(&self) -> impl Iterator<Item = &PolicySpec> {
+        self.specs.iter()
+    }
+
+    /// The policy of this name.
+    pub fn get(&self, name: &str) -> Option<&PolicySpec> {
+        self.specs.iter().find(|spec| spec.name() == name)
+    }
+
+    /// The name that is nearest to one that is not there.
+    pub fn nearest(&self, name: &str) -> Option<&str> {
+        super::problem::nearest(name, self.names())
+    }
+
+    /// What in these policies cannot work as meant, or may do harm, and is not allowed by the file.
+    pub fn lint(&self) -> Vec<ConfigFinding> {
+        self.iter().flat_map(PolicySpec::lint).collect()
+    }
+}
+
+/// Loads [`Policies`] with an environment of one's choice.
+///
+/// ```
+/// use seawall::config::{Format, Policies};
+///
+/// let policies = Policies::loader()
+///     .environment([("SEAWALL__STOCK__RETRY__MAX_ATTEMPTS", "7")])
+///     .from_str("stock: { extends: aws }", Format::Yaml)?;
+/// assert_eq!(policies.get("stock").unwrap().retry().unwrap().max_attempts(), 7);
+/// # Ok::<_, seawall::config::ConfigError>(())
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "call `load` or `from_str`"]
+pub struct Loader {
+    prefix: String,
+    variables: Vec<(OsString, OsString)>,
+    name: Option<Arc<str>>,
+}
+
+impl Loader {
+    /// The largest file that is read: more is not a policy file.
+    pub const LARGEST: usize = 1 << 20;
+
+    /// Lays these variables over the file, in place of those given before. Those that do not begin
+    /// with the prefix and two underscores are not looked at.
+    pub fn environment<K, V>(mut self, variables: impl IntoIterator<Item = (K, V)>) -> Self
+    where
+        K: Into<OsString>,
+        V: Into<OsString>,
+    {
+        self.variables =
+            variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        self
+    }
+
+    /// What variables begin with, in place of `SEAWALL`: for a program that reads several files.
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// What messages call the file, in place of its path.
+    pub fn file_name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into().into());
+        self
+    }
+
+    /// Reads a file, whose extension says its syntax.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file, or with a variable.
+    pub fn load(mut self, path: impl AsRef<Path>) -> Result<Policies, ConfigError> {
+        let path = path.as_ref();
+        let name = self.name.take().unwrap_or_else(|| path.display().to_string().into());
+        let whole = Place::file_as_a_whole(&name);
+        let unreadable = |why: String| Problem::new(ProblemKind::Unreadable, &whole, why);
+        let Some(format) = Format::of(path) else {
+            let why = "a policy file ends in .toml, .yaml, .yml or .json".to_owned();
+            return Err(unreadable(why).into());
+        };
+        let mut bytes = Vec::new();
+        // One byte more than allowed tells that there is more; a pipe has no length to ask for.
+        let most = Self::LARGEST as u64 + 1;
+        File::open(path)
+            .and_then(|file| file.take(most).read_to_end(&mut bytes))
+            .map_err(|error| unreadable(format!("cannot be read: {error}")))?;
+        self.name = Some(name);
+        self.from_bytes(&bytes, format)
+    }
+
+    /// Reads text that is not known to be UTF-8.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, or with a variable.
+    pub fn from_bytes(self, bytes: &[u8], format: Format) -> Result<Policies, ConfigError> {
+        let name = self.file();
+        match std::str::from_utf8(bytes) {
+            Ok(text) => self.from_str(text, format),
+            // Cut in the middle of a letter or not, it is too large.
+            Err(_) if bytes.len() > Self::LARGEST => Err(too_large(&name)),
+            Err(error) => {
+                let before = &bytes[..error.valid_up_to()];
+                let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+                let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+                let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
+                let place = Place::in_file(&name, line, column);
+                let why = "a policy file is UTF-8 text, and this byte is not";
+                Err(Problem::new(ProblemKind::Syntax, &place, why).into())
+            }
+        }
+    }
+
+    /// Reads text.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, or with a variable.
+    pub fn from_str(self, text: &str, format: Format) -> Result<Policies, ConfigError> {
+        let name = self.file();
+        if text.len() > Self::LARGEST {
+            return Err(too_large(&name));
+        }
+        // Editors of some systems begin a file with a byte order mark.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let mut problems = Problems::default();
+        let Some(table) = syntax::parse(text, format, &name, &mut problems) else {
+            return problems.into_result(Policies { specs: Vec::new() });
+        };
+        let file = read::file(table, &mut problems);
+        let names: Vec<Arc<str>> =
+            file.entries.iter().map(|entry| Arc::clone(&entry.name)).collect();
+        let over = environment::tree(&self.prefix, self.variables, &names, &mut problems);
+        let over = read::file(over, &mut problems);
+        let resolved = inherit::resolve(&file, &over.entries, &mut problems);
+        let budgets = budgets(&file.budgets, &over.budgets, &mut problems);
+        let overrides: HashMap<&str, &read::Entry> =
+            over.entries.iter().map(|entry| (&*entry.name, entry)).collect();
+        let specs = file.entries.iter().zip(&resolved).filter_map(|(entry, resolved)| {
+            let above = overrides.get(&*entry.name).copied();
+            spec::build(entry, above, resolved, &budgets, &mut problems)
+        });
+        let specs = specs.collect();
+        problems.into_result(Policies { specs })
+    }
+
+    fn file(&self) -> Arc<str> {
+        self.name.clone().unwrap_or_else(|| "<text>".into())
+    }
+}
+
+fn too_large(name: &Arc<str>) -> ConfigError {
+    let why = format!("a policy file is at most {} bytes long", Loader::LARGEST);
+    Problem::new(ProblemKind::Unreadable, &Place::file_as_a_whole(name), why).into()
+}
+
+/// The budgets under `budgets`, each once, with what the environment says of them.
+fn budgets(file: &[NamedBudget], over: &[NamedBudget], problems: &mut Problems) -> Budgets {
+    let mut made = Budgets::new();
+    let names = || file.iter().map(|budget| &*budget.name);
+    for named in over {
+        let known =
+            |name: &str| name.replace('-', "_").eq_ignore_ascii_case(&named.name.replace('-', "_"));
+        if !names().any(known) {
+            let message = format!("there is no budget `{}`", named.name);
+            let problem = Problem::new(ProblemKind::UnknownName, &named.place, message);
+            problems.add(problem.nearest(&named.name, names()));
+        }
+    }
+    for named in file {
+        let spelt = named.name.replace('-', "_").to_lowercase();
+        let more = over.iter().find(|over| over.name.replace('-', "_") == spelt);
+        let mut given = named.fields.clone();
+        for one in more.iter().flat_map(|more| &more.fields) {
+            given.retain(|below| below.field.name != one.field.name);
+            given.push(one.clone());
+        }
+        let path = format!("{}.{}", read::BUDGETS, named.name);
+        let budget = settings::own_budget(&given, (&path, &named.place), problems);
+        made.insert(Arc::clone(&named.name), budget.map(Arc::new));
+    }
+    made
+}
