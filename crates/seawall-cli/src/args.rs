@@ -79,8 +79,23 @@ pub(crate) fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
+        .after_help(
+            "Begin with `seawall run -- COMMAND`, or with `seawall init` for a policy file.",
+        )
         .subcommand(run())
         .subcommand(breakers())
+        .subcommand(check())
+        .subcommand(explain())
+        .subcommand(init())
+        .subcommand(
+            Command::new("schema").about("Prints the JSON Schema of policy files, for editors"),
+        )
+        .subcommand(completions())
+        .subcommand(
+            Command::new("man")
+                .about("Prints the man page, or writes all of them to a folder")
+                .arg(Arg::new("folder").value_name("FOLDER").value_parser(value_parser!(PathBuf))),
+        )
 }
 
 fn run() -> Command {
@@ -90,6 +105,16 @@ fn run() -> Command {
         .long_about(RUN_ABOUT)
         .after_help(RUN_AFTER)
         .override_usage("seawall run [OPTIONS] -- COMMAND [ARGS]...");
+    let command = command.next_help_heading("Policy").arg(
+        option("policy", "FILE#NAME", "Start from a policy of a file; options come last")
+            .value_parser(value_parser!(OsString))
+            .long_help(
+                "Start from a policy of a file (TOML, YAML or JSON), with the environment laid over \
+                 it (SEAWALL__NAME__RETRY__MAX_ATTEMPTS=5); options come last. #NAME may be left out \
+                 where there is one policy. A breaker shares its state by its own name, else by the \
+                 policy's; a budget by its name in the file.",
+            ),
+    );
     let command = command.next_help_heading("Retry").args([
         option("max-attempts", "N", "The most attempts, the first included [default: 3]")
             .value_parser(value_parser!(u32)),
@@ -129,28 +154,23 @@ fn run() -> Command {
     let command = command.next_help_heading("Circuit breaker").args([
         option("breaker", "NAME", "Share the breaker of this name with other invocations"),
         option("failure-threshold", "N", "Failed calls in a row that open it [default: 5]")
-            .value_parser(value_parser!(u32))
-            .requires("breaker"),
+            .value_parser(value_parser!(u32)),
         option("recovery-timeout", "TIME", "How long it stays open before a probe [default: 60s]")
-            .value_parser(time())
-            .requires("breaker"),
+            .value_parser(time()),
         option("probe-lease", "TIME", "How long a probe keeps its slot when others need it")
             .long_help(
                 "How long a probe keeps its slot when others need it. Longer than the call can take: \
                  the outcome of a probe that lost its slot is dropped [default: the recovery timeout, \
                  at least 60s, and not less than --total-timeout]",
             )
-            .value_parser(time())
-            .requires("breaker"),
+            .value_parser(time()),
     ]);
     let command = command.next_help_heading("Retry budget").args([
         option("budget", "NAME", "Pay retries from the budget of this name, shared by invocations"),
         option("budget-ratio", "X", "How many retries a success earns [default: 0.1]")
-            .value_parser(share)
-            .requires("budget"),
+            .value_parser(share),
         option("budget-floor", "N", "How many retries it holds [default: 10]")
-            .value_parser(value_parser!(u32))
-            .requires("budget"),
+            .value_parser(value_parser!(u32)),
     ]);
     let command = command.next_help_heading("Fallback").arg(
         option("fallback", "CMD", "Run by `sh -c` where all else failed; may be repeated")
@@ -216,6 +236,67 @@ fn breakers() -> Command {
         .subcommand(one("reset", "Makes it as new: closed, nothing on record"))
         .subcommand(one("isolate", "Holds it open until it is closed or reset"))
         .subcommand(one("close", "Lets calls through"))
+}
+
+fn check() -> Command {
+    let formats = ["text", "github", "sarif", "json"];
+    Command::new("check")
+        .about("Checks a policy file, and what in it cannot work as meant")
+        .after_help(
+            "Exit status: 0 if nothing was found but advice (--strict counts that too), 1 if something \
+             was, or the file is not in order, 125 if the check itself failed.\n\
+             A finding that is meant to be so is allowed in the file, with its reason:\n\n  \
+             [payments.allow]\n  retry-without-budget = \"called once a day\"",
+        )
+        .args([
+            Arg::new("file")
+                .value_name("FILE")
+                .required_unless_present("rules")
+                .num_args(1..)
+                .value_parser(value_parser!(PathBuf))
+                .help("Policy files (.toml, .yaml, .yml, .json)"),
+            option("format", "WORD", "text, github (annotations), sarif or json [default: text]")
+                .value_parser(formats.to_vec()),
+            flag("strict", "Advice counts as well"),
+            flag("allowed", "Show what the file allows, with its reasons"),
+            flag("rules", "List every rule, with why it is one"),
+        ])
+}
+
+fn explain() -> Command {
+    Command::new("explain").about("Shows what a policy comes to: layers, delays, worst case").args(
+        [
+            Arg::new("policy")
+                .value_name("FILE#NAME")
+                .required(true)
+                .value_parser(value_parser!(OsString))
+                .help("A policy of a file; #NAME may be left out where there is one"),
+            flag("json", "As JSON"),
+            flag("mermaid", "As a Mermaid diagram").conflicts_with("json"),
+            option("seed", "N", "Also the delays that this seed draws")
+                .value_parser(value_parser!(u64)),
+        ],
+    )
+}
+
+fn init() -> Command {
+    Command::new("init").about("Writes a commented policy file to start from").args([
+        Arg::new("file")
+            .value_name("FILE")
+            .default_value("seawall.toml")
+            .value_parser(value_parser!(PathBuf))
+            .help("Where to; - for stdout"),
+        flag("force", "Overwrite what is there"),
+    ])
+}
+
+fn completions() -> Command {
+    Command::new("completions").about("Prints completions for a shell").arg(
+        Arg::new("shell")
+            .value_name("SHELL")
+            .required(true)
+            .value_parser(value_parser!(clap_complete::Shell)),
+    )
 }
 
 /// Prints help, or what is wrong with the options.

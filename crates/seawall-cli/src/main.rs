@@ -2,10 +2,14 @@
 //!
 //! Rooms: `args` says what can be asked for, `words` reads values, `run` makes a call (its decisions
 //! are the library's), `state` keeps breakers and budgets for all invocations, `tell` says what
-//! happened, `breakers` shows and moves them.
+//! happened, `breakers` shows and moves them; `check` and `explain` read policy files, and `papers`
+//! writes what others read: starting file, schema, completions, man pages.
 
 mod args;
 mod breakers;
+mod check;
+mod explain;
+mod papers;
 mod run;
 mod state;
 mod tell;
@@ -35,6 +39,12 @@ fn main() -> ExitCode {
     let done = match matches.subcommand() {
         Some(("run", given)) => run::Call::from_args(given).and_then(run::Call::make),
         Some(("breakers", given)) => breakers::run(given),
+        Some(("check", given)) => check::run(given),
+        Some(("explain", given)) => explain::run(given),
+        Some(("init", given)) => papers::init(given),
+        Some(("schema", _)) => papers::schema(),
+        Some(("completions", given)) => papers::completions(given),
+        Some(("man", given)) => papers::man(given),
         _ => Err(words::Refusal::new("no subcommand: see `seawall --help`")),
     };
     match done {

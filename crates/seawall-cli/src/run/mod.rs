@@ -22,7 +22,12 @@ use input::Stdin;
 use nix::sys::signal::{Signal, killpg};
 use output::{Ours, Route, Spool};
 use policy::{Reading, get};
-use seawall::{ExhaustedReason, Random, RetryPolicy, Verdict, foreign::Decisions, retry::Next};
+use seawall::{
+    ExhaustedReason, Random, RetryPolicy, Verdict,
+    config::{LayerKind, PolicySpec},
+    foreign::Decisions,
+    retry::Next,
+};
 use serde_json::json;
 use std::{
     ffi::OsString,
@@ -49,6 +54,8 @@ pub(crate) struct Call {
     reading: Reading,
     timeout: Option<Duration>,
     total_timeout: Option<Duration>,
+    /// The breaker counts a call that the total timeout has ended.
+    total_timeout_is_heard: bool,
     kill_after: Duration,
     breaker: Option<policy::Breaker>,
     budget: Option<policy::Budget>,
@@ -76,17 +83,33 @@ impl Call {
             None if io::stdout().is_terminal() => Output::Stream,
             _ => Output::Last,
         };
-        let all = |name| given.get_many(name).into_iter().flatten().cloned().collect();
+        let all = |name| -> Vec<OsString> {
+            given.get_many(name).into_iter().flatten().cloned().collect()
+        };
+        let spec =
+            get::<OsString>(given, "policy").map(|place| policy::load(&place)).transpose()?;
+        let spec = spec.as_ref();
+        spec.map(policy::check_order).transpose()?;
+        let mut fallbacks = all("fallback");
+        if let Some(spec) = spec.filter(|_| fallbacks.is_empty()) {
+            fallbacks.extend(policy::fallback(spec)?);
+        }
+        let limit = |limit: Option<seawall::Timeout>| limit.map(|timeout| timeout.limit());
+        let mut order = spec.map(PolicySpec::order).into_iter().flatten();
         Ok(Self {
             command: all("command"),
-            fallbacks: all("fallback"),
-            retry: policy::retry(given)?,
+            fallbacks,
+            retry: policy::retry(given, spec)?,
             reading: Reading::new(given)?,
-            timeout: get(given, "timeout"),
-            total_timeout: get(given, "total-timeout"),
+            timeout: get(given, "timeout").or_else(|| limit(spec?.timeout())),
+            total_timeout: get(given, "total-timeout").or_else(|| limit(spec?.total_timeout())),
+            // A limit outside the breaker ends a call before that has heard of its outcome.
+            total_timeout_is_heard: order
+                .find(|kind| matches!(kind, LayerKind::TotalTimeout | LayerKind::CircuitBreaker))
+                != Some(LayerKind::TotalTimeout),
             kill_after: get(given, "kill-after").unwrap_or(KILL_AFTER),
-            breaker: policy::breaker(given)?,
-            budget: policy::budget(given)?,
+            breaker: policy::breaker(given, spec)?,
+            budget: policy::budget(given, spec)?,
             state: get(given, "state"),
             output,
             no_stdin: get::<String>(given, "stdin").as_deref() == Some("none"),
@@ -149,6 +172,8 @@ struct Outcome {
     verdict: Verdict,
     /// stdout of the last attempt, if it was put aside.
     spool: Option<Spool>,
+    /// The total timeout ended it.
+    is_cut_off: bool,
 }
 
 /// A call that is under way.
@@ -176,14 +201,20 @@ impl Running {
                 let verdict = match self.stage.ended_by {
                     // Says nothing of the callee.
                     Some(_) => Verdict::Ignored,
+                    None if outcome.is_cut_off && !self.call.total_timeout_is_heard => {
+                        Verdict::Ignored
+                    }
                     None => outcome.verdict,
                 };
                 shared.record(verdict, &mut self.call.teller);
                 outcome
             }
-            Admission::Rejected => {
-                Outcome { status: exit::REJECTED, verdict: Verdict::TRANSIENT, spool: None }
-            }
+            Admission::Rejected => Outcome {
+                status: exit::REJECTED,
+                verdict: Verdict::TRANSIENT,
+                spool: None,
+                is_cut_off: false,
+            },
         };
         self.last = self.last.or(Some(outcome.status));
         if outcome.verdict != Verdict::Success && self.stage.ended_by.is_none() {
@@ -226,7 +257,7 @@ impl Running {
                 next => next,
             };
             match next {
-                Next::Done => return Ok(Outcome { status, verdict, spool }),
+                Next::Done => return Ok(Outcome { status, verdict, spool, is_cut_off: false }),
                 Next::GiveUp(reason) => return Ok(self.give_up(reason, &ended, verdict, spool)),
                 Next::RetryAfter(delay) => {
                     if let Some(spool) = spool.filter(|_| self.call.output == Output::All) {
@@ -237,7 +268,12 @@ impl Running {
                         // The attempt's output stays dropped: it was not to be the last.
                         let status =
                             128_u8.saturating_add(u8::try_from(signal as i32).unwrap_or(0));
-                        return Ok(Outcome { status, verdict: Verdict::Ignored, spool: None });
+                        return Ok(Outcome {
+                            status,
+                            verdict: Verdict::Ignored,
+                            spool: None,
+                            is_cut_off: false,
+                        });
                     }
                 }
             }
@@ -268,7 +304,7 @@ impl Running {
         if matches!(reason, ExhaustedReason::Budget | ExhaustedReason::TotalTimeout) && !timed_out {
             self.call.teller.line(&format!("gave up: {reason}"));
         }
-        Outcome { status, verdict, spool }
+        Outcome { status, verdict, spool, is_cut_off: timed_out }
     }
 
     fn attempt(&mut self, is_last: bool) -> Result<Ended, Refusal> {

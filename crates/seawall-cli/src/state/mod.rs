@@ -292,13 +292,10 @@ fn change_budget<R>(
             .prepare_cached("SELECT tokens FROM budget WHERE name = ?1")?
             .query_row([&budget.name], |row| row.get(0))
             .optional()?;
-        let subject = budget.budget();
-        if let Some(tokens) = kept {
-            foreign::set_tokens(&subject, tokens);
-        }
-        let before = foreign::tokens(&subject);
-        let answer = change(&subject);
-        let after = foreign::tokens(&subject);
+        let subject = budget.with(kept);
+        let before = foreign::tokens(subject);
+        let answer = change(subject);
+        let after = foreign::tokens(subject);
         Ok((answer, (after != before).then_some(after)))
     };
     if let (answer, None) = on(&store.0)? {

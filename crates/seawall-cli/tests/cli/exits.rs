@@ -175,7 +175,7 @@ fn options_that_make_no_sense_are_refused_by_name_and_value() {
         ("--retry-if-output (", ["retry-if-output", "("]),
         ("--breaker b --recovery-timeout 9days", ["recovery-timeout", "3 days"]),
         ("--budget b --budget-ratio 2", ["budget-ratio", "2"]),
-        ("--failure-threshold 3", ["--breaker", "required"]),
+        ("--failure-threshold 3", ["failure-threshold", "--breaker"]),
         ("--max-attempts 3 --until-success", ["max-attempts", "until-success"]),
     ] {
         let done = bench.done(args, "echo ran");

@@ -146,6 +146,12 @@ impl PolicySpec {
         })
     }
 
+    /// The name of the retry's budget, where it has one: a budget of the file, or a preset.
+    pub fn retry_budget_name(&self) -> Option<&str> {
+        let given = &self.layer(LayerKind::Retry)?.given;
+        given.iter().find(|given| given.field.is("budget"))?.node.text()
+    }
+
     /// The circuit breaker: one and the same each time.
     pub fn circuit_breaker(&self) -> Option<&Arc<CircuitBreaker>> {
         self.parts().find_map(|part| match part {
