@@ -5,6 +5,7 @@ mod bench;
 mod breaker;
 mod exits;
 mod output;
+mod policy;
 mod signals;
 mod stdin;
 mod telling;
