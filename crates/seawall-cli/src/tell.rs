@@ -30,8 +30,9 @@ impl Teller {
     pub(crate) fn new(quiet: bool, events: Option<&OsStr>) -> Self {
         let live = !quiet && io::stderr().is_terminal();
         let open = |place: &OsStr| {
-            let told =
-                |error| problem(&format!("no events are written: {}: {error}", place.display()));
+            let told = |error| {
+                problem(&format!("no events are written: {}: {error}", place.to_string_lossy()))
+            };
             open(place).map_err(told).ok()
         };
         Self { quiet, live, events: events.and_then(open) }

@@ -388,3 +388,19 @@ fn the_future_of_a_stack_is_at_most_128_bytes_larger_than_the_operations_own() {
         assert!(stacked <= own + 128, "{stacked} bytes for an operation of {own}");
     }
 }
+
+#[cfg(feature = "config")]
+#[test]
+fn a_pipeline_of_a_file_allocates_no_more_than_one_behind_a_pointer() {
+    let file = "p: {total_timeout: 30s, circuit_breaker: true, retry: true, timeout: 2s}";
+    let policies =
+        seawall::config::Policies::from_str(file, seawall::config::Format::Yaml).unwrap();
+    let from_file = policies.get("p").unwrap().pipeline::<u32, Down>().unwrap();
+    let in_code = Pipeline::new((HOUR, CircuitBreaker::new(), RETRY, HOUR)).into_dyn::<u32, Down>();
+    let runtime = a_runtime();
+    let _entered = runtime.enter();
+    let [from_file, in_code] = [from_file, in_code].map(|pipeline| {
+        counted(|| assert_eq!(finish(pipeline.run(async || Outcome::Ok(1))), Ok(1))).count_total
+    });
+    assert_eq!(from_file, in_code);
+}

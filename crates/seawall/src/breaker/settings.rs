@@ -261,6 +261,12 @@ impl<C> CircuitBreakerBuilder<C> {
         Ok(CircuitBreaker { core: self.given.checked()?.core(), chosen: self })
     }
 
+    /// Whether the settings are the same, whatever reads the outcomes.
+    #[cfg(feature = "config")]
+    pub(crate) fn is_set_like(&self, other: &Self) -> bool {
+        self.given == other.given
+    }
+
     pub(super) fn layer(&self, name: Option<Name>, core: &Core) -> Layer {
         let (given, rules) = (&self.given, core.rules());
         let threshold = (rules.threshold > 0).then_some(rules.threshold);

@@ -123,7 +123,8 @@ fn attempts(parts: &[&Part], limit: Option<Duration>) -> u64 {
             let limit = limit.map_or(timeout.limit(), |outer| outer.min(timeout.limit()));
             attempts(inside, Some(limit))
         }
-        Part::Retry { policy, .. } => {
+        Part::Retry { executor, .. } => {
+            let policy = executor.policy();
             let total = policy.settings.total_timeout;
             let limit = match (limit, total) {
                 (Some(one), Some(other)) => Some(one.min(other)),
@@ -165,7 +166,8 @@ fn time(parts: &[&Part]) -> Option<Duration> {
         Part::Timeout(timeout) => {
             Some(inner.map_or(timeout.limit(), |inner| inner.min(timeout.limit())))
         }
-        Part::Retry { policy, .. } => {
+        Part::Retry { executor, .. } => {
+            let policy = executor.policy();
             let inner = inner?;
             let all =
                 times(inner, policy.max_attempts().into()).saturating_add(longest_backoff(policy));

@@ -322,14 +322,17 @@ pub(super) static RETRY_BESIDE: [Field; 2] = [
 ];
 
 pub(super) static BUDGET: [Field; 2] = [
-    Field::new("ratio", SHARE, "must be given", "How many retries a success earns."),
+    Field::new("ratio", SHARE, MUST_BE_GIVEN, "How many retries a success earns."),
     Field::new(
         "floor",
         COUNT_FROM_1,
-        "must be given",
+        MUST_BE_GIVEN,
         "How many retries are saved up at most, and at the start.",
     ),
 ];
+
+/// In place of a default.
+pub(super) const MUST_BE_GIVEN: &str = "must be given";
 
 pub(super) const BUDGET_PRESETS: [&str; 2] = ["aws", "grpc"];
 
@@ -491,7 +494,7 @@ pub(super) static NAMED: [Field; 1] =
     [Field::new("name", Kind::Text, "the policy's", "The name in events and errors.")];
 
 pub(super) static TIMEOUT: [Field; 1] =
-    [Field::new("limit", LENGTH, "must be given", "How long it may take.")];
+    [Field::new("limit", LENGTH, MUST_BE_GIVEN, "How long it may take.")];
 
 pub(super) static FALLBACK: [Field; 2] = [
     Field::new(
@@ -503,32 +506,18 @@ pub(super) static FALLBACK: [Field; 2] = [
     Field::new("command", Kind::Text, "none", "What the command `seawall run` runs for an answer."),
 ];
 
-/// What an entry may hold beside its layers.
-pub(super) static ENTRY: [Field; 4] = [
-    Field::new(
+/// What an entry may hold beside its layers, and what that is.
+pub(super) static ENTRY: [(&str, &str); 4] = [
+    (
         "extends",
-        Kind::Text,
-        "nothing",
-        "An entry of this file or a preset (`standard`, `aws`, `grpc`) to begin with, or a list of them, of which later ones win.",
+        "A policy of this file or a preset (`standard`, `aws`, `grpc`) to begin with, or a list of them, of which later ones win.",
     ),
-    Field::new(
+    (
         "order",
-        Kind::Text,
-        "fallback, total_timeout, circuit_breaker, retry, timeout, as far as they are set",
-        "The layers, outermost first. A layer that is inherited and not named here is left out.",
+        "The layers, outermost first. A layer that is inherited and not named here is left out. Default: the usual order.",
     ),
-    Field::new(
-        "limits",
-        Kind::Text,
-        "none",
-        "What the worst case must stay within, checked and nothing else.",
-    ),
-    Field::new(
-        "allow",
-        Kind::Text,
-        "nothing",
-        "Findings that are meant to be so, by rule id, each with a reason.",
-    ),
+    ("limits", "What the worst case must stay within: checked, and nothing else."),
+    ("allow", "Findings that are meant to be so, by rule id, each with a reason."),
 ];
 
 pub(super) static LIMITS: [Field; 2] = [

@@ -21,6 +21,7 @@ use std::{
 pub struct Policies {
     /// In the order of the file.
     specs: Vec<PolicySpec>,
+    budgets: Budgets,
 }
 
 impl Policies {
@@ -63,6 +64,48 @@ impl Policies {
     /// The name that is nearest to one that is not there.
     pub fn nearest(&self, name: &str) -> Option<&str> {
         super::problem::nearest(name, self.names())
+    }
+
+    /// Takes over the breakers and budgets of `old`, with all that they have on record, where a policy
+    /// of the same name has them with the same settings. What is set otherwise begins anew.
+    ///
+    /// For a file that is read again: where that fails, `old` stays as it is.
+    ///
+    /// ```
+    /// use seawall::config::{Format, Policies};
+    ///
+    /// let read = |attempts: u32| {
+    ///     let text = format!("p: {{circuit_breaker: true, retry: {{max_attempts: {attempts}}}}}");
+    ///     Policies::from_str(&text, Format::Yaml)
+    /// };
+    /// let old = read(3)?;
+    /// old.get("p").unwrap().circuit_breaker().unwrap().isolate();
+    ///
+    /// let new = read(5)?.keeping(&old);
+    /// let policy = new.get("p").unwrap();
+    /// assert_eq!(policy.retry().unwrap().max_attempts(), 5);
+    /// assert_eq!(policy.circuit_breaker().unwrap().state().as_str(), "isolated");
+    /// # Ok::<_, seawall::config::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn keeping(mut self, old: &Self) -> Self {
+        for (name, budget) in &mut self.budgets {
+            let before = old.budgets.get(name).and_then(Option::as_ref);
+            if let (Some(new), Some(before)) = (budget, before) {
+                if new.is_set_like(before) {
+                    for spec in &mut self.specs {
+                        spec.share_budget(new, before);
+                    }
+                    *new = Arc::clone(before);
+                }
+            }
+        }
+        for spec in &mut self.specs {
+            if let Some(before) = old.get(spec.name()) {
+                spec.keep(before);
+            }
+        }
+        self
     }
 
     /// What in these policies cannot work as meant, or may do harm, and is not allowed by the file.
@@ -176,7 +219,7 @@ impl Loader {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut problems = Problems::default();
         let Some(table) = syntax::parse(text, format, &name, &mut problems) else {
-            return problems.into_result(Policies { specs: Vec::new() });
+            return problems.into_result(Policies { specs: Vec::new(), budgets: Budgets::new() });
         };
         let file = read::file(table, &mut problems);
         let names: Vec<Arc<str>> =
@@ -192,7 +235,7 @@ impl Loader {
             spec::build(entry, above, resolved, &budgets, &mut problems)
         });
         let specs = specs.collect();
-        problems.into_result(Policies { specs })
+        problems.into_result(Policies { specs, budgets })
     }
 
     fn file(&self) -> Arc<str> {

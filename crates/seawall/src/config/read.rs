@@ -149,7 +149,7 @@ fn entry(name: &Arc<str>, place: &Place, node: &Node, problems: &mut Problems) -
 fn unknown_in_entry(entry: &str, key: &str, place: &Place) -> Problem {
     let names = || {
         let layers = LayerKind::USUAL_ORDER.iter().map(|kind| kind.as_str());
-        layers.chain(ENTRY.iter().map(|field| field.name))
+        layers.chain(ENTRY.iter().map(|(name, _)| *name))
     };
     let problem = Problem::new(
         ProblemKind::UnknownName,

@@ -1,7 +1,7 @@
 //! The JSON Schema of policy files, from the table of fields.
 
 use super::{
-    fields::{BUDGET, BUDGET_PRESETS, ENTRY, Field, Kind, LIMITS, LayerKind},
+    fields::{BUDGET, BUDGET_PRESETS, ENTRY, Field, Kind, LIMITS, LayerKind, MUST_BE_GIVEN},
     inherit::PRESET_NAMES,
     rules::RULES,
 };
@@ -19,7 +19,7 @@ pub fn json_schema() -> String {
 }
 
 fn schema() -> Json {
-    let entry = |name: &str| ENTRY.iter().find(|field| field.name == name).map_or("", |f| f.doc);
+    let entry = |name| ENTRY.iter().find(|(known, _)| *known == name).map_or("", |(_, doc)| doc);
     let mut policy: Vec<(&str, Json)> =
         LayerKind::USUAL_ORDER.iter().map(|kind| (kind.as_str(), layer(*kind))).collect();
     policy.push(("extends", described(word_or_list(text()), entry("extends"))));
@@ -83,7 +83,10 @@ fn table(fields: impl Iterator<Item = &'static Field> + Clone) -> Json {
         apart.push(object([("not", object([("required", words(&[one, other]))]))]));
     };
     for field in fields {
-        let told = format!("{} Default: {}.", field.doc, field.default);
+        let told = match field.default {
+            MUST_BE_GIVEN => format!("{} It must be given.", field.doc),
+            default => format!("{} Default: {default}.", field.doc),
+        };
         members.push((field.name, described(value(field.kind), &told)));
         if let Some(alias) = field.alias {
             let told = format!("The same as {}.", field.name);

@@ -46,21 +46,21 @@ pub(super) fn retry(given: &[Given], problems: &mut Problems) -> Option<RetryPol
         start = start.backoff_strategy(decorrelated);
         given.remove(at);
     }
-    build(start, &RETRY, &given, |builder| builder.try_build(), problems)
+    build(start, &RETRY, &given, Vec::new(), |builder| builder.try_build(), problems)
 }
 
 pub(super) fn breaker(given: &[Given], problems: &mut Problems) -> Option<CircuitBreakerBuilder> {
-    let mut whole = true;
+    let mut left_out = Vec::new();
     for one in given {
         let Some(needed) = one.field.needs else { continue };
         if !given.iter().any(|other| other.field.name == needed) {
             let message = format!("`{}` needs `{needed}` beside it", one.field.name);
             problems.add(refused(ProblemKind::Missing, one, message));
-            whole = false;
+            left_out.push(one.field.name);
         }
     }
     let finish = |draft: BreakerDraft| draft.builder().try_build().map(|_| draft.builder());
-    build(BreakerDraft::new(), &BREAKER, given, finish, problems).filter(|_| whole)
+    build(BreakerDraft::new(), &BREAKER, given, left_out, finish, problems)
 }
 
 /// Sets what is given and asks the builder. What it refuses is told, left out, and asked again, so
@@ -69,18 +69,19 @@ fn build<B: Copy, T>(
     start: B,
     rows: &'static [Row<B>],
     given: &[Given],
+    mut left_out: Vec<&'static str>,
     finish: impl Fn(B) -> Result<T, InvalidSetting>,
     problems: &mut Problems,
 ) -> Option<T> {
-    let mut left_out: Vec<&'static str> = Vec::new();
     let mut typed: Vec<(&Row<B>, &Given, Typed)> = Vec::new();
     for one in given {
         let Some(row) = rows.iter().find(|row| row.field.name == one.field.name) else { continue };
         match read(one) {
             Ok(value) => typed.push((row, one, value)),
             Err(problem) => {
-                problems.add(problem);
+                problems.add(*problem);
                 left_out.push(row.field.name);
+                left_out.extend(row.field.needs);
             }
         }
     }
@@ -148,7 +149,7 @@ pub(super) fn refused(kind: ProblemKind, one: &Given, message: impl Into<String>
     Problem::new(kind, &one.node.place, message).field(&*one.path).value(one.node.shown())
 }
 
-fn read(one: &Given) -> Result<Typed, Problem> {
+fn read(one: &Given) -> Result<Typed, Box<Problem>> {
     let (node, kind) = (&*one.node, one.field.kind);
     let loose = node.place.variable().is_some();
     let typed = match kind {
@@ -164,7 +165,7 @@ fn read(one: &Given) -> Result<Typed, Problem> {
         Kind::Word(_) => node.text().map(|word| Typed::Word(word.into())),
         Kind::Text | Kind::Budget | Kind::Anything => None,
     };
-    typed.ok_or_else(|| wrong_type(one))
+    typed.ok_or_else(|| Box::new(wrong_type(one)))
 }
 
 /// What a value must be, and is not.
@@ -250,7 +251,7 @@ pub(super) fn limit(one: &Given, problems: &mut Problems) -> Option<Duration> {
         Ok(Typed::Length(limit)) => Some(limit),
         Ok(_) => None,
         Err(problem) => {
-            problems.add(problem);
+            problems.add(*problem);
             None
         }
     }
@@ -264,7 +265,7 @@ pub(super) fn least_one(one: &Given, problems: &mut Problems) -> Option<u32> {
             None
         }
         Err(problem) => {
-            problems.add(problem);
+            problems.add(*problem);
             None
         }
     }
@@ -326,7 +327,7 @@ pub(super) fn own_budget(
         match read(one) {
             Ok(value) => _ = typed.insert(one.field.name, value),
             Err(problem) => {
-                problems.add(problem);
+                problems.add(*problem);
                 return None;
             }
         }

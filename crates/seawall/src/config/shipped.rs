@@ -3,7 +3,7 @@
 
 use super::{
     Policies,
-    fields::{BREAKER, BUDGET, FALLBACK, Field, Kind, LIMITS, LayerKind, RETRY, TIMEOUT},
+    fields::{BREAKER, BUDGET, ENTRY, FALLBACK, Field, Kind, LIMITS, LayerKind, RETRY, TIMEOUT},
     rules::RULES,
 };
 use std::{env, fmt::Write as _, fs, path::PathBuf};
@@ -37,7 +37,11 @@ fn the_guide_lists_every_field_and_every_rule() {
 }
 
 fn fields() -> String {
-    let mut out = String::new();
+    let mut out = String::from("\n**a policy**\n\n| field | |\n|---|---|\n");
+    let layers = LayerKind::USUAL_ORDER.map(|kind| (kind.as_str(), kind.doc()));
+    for (name, doc) in layers.iter().chain(&ENTRY) {
+        let _ = writeln!(out, "| `{name}` | {doc} |");
+    }
     let mut list = |title: &str, fields: Vec<&Field>| {
         let _ = write!(out, "\n**{title}**\n\n| field | takes | default | |\n|---|---|---|---|\n");
         for field in fields {
@@ -79,7 +83,11 @@ fn rules_are_in_the_order_of_their_ids() {
 
 /// A policy with one field, and what that one needs to make sense.
 fn file(layer: LayerKind, field: &str, value: &str) -> String {
-    let beside = match field {
+    format!("p.{layer} = {{ {field} = {value}{} }}", beside(field))
+}
+
+fn beside(field: &str) -> &'static str {
+    match field {
         "failure_rate" => ", over_calls = 100",
         "over_calls" | "over_time" => ", failure_rate = 0.5",
         "minimum_calls" => ", failure_rate = 0.5, over_time = 30",
@@ -88,8 +96,37 @@ fn file(layer: LayerKind, field: &str, value: &str) -> String {
         "max_delay" => ", base_delay = 0",
         "max_recovery_timeout" => ", recovery_timeout = 0",
         _ => "",
-    };
-    format!("p.{layer} = {{ {field} = {value}{beside} }}")
+    }
+}
+
+#[test]
+fn the_defaults_of_the_table_are_those_of_the_builders() {
+    let retry = RETRY.iter().map(|row| (LayerKind::Retry, &row.field));
+    let breaker = BREAKER.iter().map(|row| (LayerKind::CircuitBreaker, &row.field));
+    let mut compared = 0;
+    for (layer, field) in retry.chain(breaker) {
+        // `60s, or base_delay if that is longer`: the first word is what holds by itself.
+        let word = field.default.split([',', ' ']).next().unwrap_or_default();
+        let value = match field.kind {
+            Kind::Count { .. } | Kind::Number { .. } | Kind::Flag => word.to_owned(),
+            _ => format!("'{word}'"),
+        };
+        // Where the base is set, so is what its cap follows.
+        let beside = if field.name == "max_delay" { "" } else { beside(field.name) };
+        let beside = beside.strip_prefix(", ").unwrap_or_default();
+        let read = |text: String| Policies::from_str(&text, super::Format::Toml);
+        let without = read(format!("p.{layer} = {{ {beside} }}"));
+        let comma = if beside.is_empty() { "" } else { ", " };
+        let with = read(format!("p.{layer} = {{ {} = {value}{comma}{beside} }}", field.name));
+        // Not every default is a value: `none`, `max_delay`.
+        if let (Ok(with), Ok(without)) = (with, without) {
+            compared += 1;
+            let told =
+                |policies: Policies| policies.iter().map(|p| format!("{p:#}")).collect::<String>();
+            assert_eq!(told(with), told(without), "{layer}.{} is {value}", field.name);
+        }
+    }
+    assert!(compared > 12, "{compared} of them are values");
 }
 
 fn is_taken(layer: LayerKind, field: &str, value: &str) -> bool {

@@ -15,7 +15,7 @@ use crate::{
     describe::{Describe, Facts, Layer},
     erased::{DynBlockingPolicy, DynPolicy},
     pipeline::Pipeline,
-    retry::{RetryExecutor, RetryPolicy, SharedBudget},
+    retry::{RetryBudget, RetryExecutor, RetryPolicy, SharedBudget},
     setting::Name,
     timeout::Timeout,
 };
@@ -49,9 +49,26 @@ pub(super) struct SpecLayer {
 #[derive(Debug, Clone)]
 pub(super) enum Part {
     Fallback(Fallback),
-    Breaker { builder: CircuitBreakerBuilder, breaker: Arc<CircuitBreaker> },
-    Retry { policy: RetryPolicy, executor: RetryExecutor, budget: Option<SharedBudget> },
+    Breaker {
+        builder: CircuitBreakerBuilder,
+        breaker: Arc<CircuitBreaker>,
+    },
+    Retry {
+        executor: Box<RetryExecutor>,
+        budget: Option<SharedBudget>,
+        /// Not one that others name too.
+        own_budget: bool,
+    },
     Timeout(Timeout),
+}
+
+impl Part {
+    fn pay_from(&mut self, shared: SharedBudget) {
+        if let Self::Retry { executor, budget, .. } = self {
+            **executor = executor.as_ref().clone().budget(shared.clone());
+            *budget = Some(shared);
+        }
+    }
 }
 
 /// What the worst case must stay within.
@@ -125,7 +142,7 @@ impl PolicySpec {
     /// [`to_builder`](RetryPolicy::to_builder).
     pub fn retry(&self) -> Option<RetryPolicy> {
         self.parts().find_map(|part| match part {
-            Part::Retry { policy, .. } => Some(*policy),
+            Part::Retry { executor, .. } => Some(*executor.policy()),
             _ => None,
         })
     }
@@ -133,7 +150,7 @@ impl PolicySpec {
     /// The retry with its name and its budget. Clones share the budget.
     pub fn retry_executor(&self) -> Option<&RetryExecutor> {
         self.parts().find_map(|part| match part {
-            Part::Retry { executor, .. } => Some(executor),
+            Part::Retry { executor, .. } => Some(&**executor),
             _ => None,
         })
     }
@@ -232,6 +249,42 @@ impl PolicySpec {
     /// What the policy comes to: delays, and the worst case.
     pub fn explain(&self) -> Explanation {
         explain::explain(self)
+    }
+
+    /// Pays from `before` in place of the budget `new`, if it is that one.
+    pub(super) fn share_budget(&mut self, new: &Arc<RetryBudget>, before: &Arc<RetryBudget>) {
+        for layer in &mut self.layers {
+            if let Part::Retry { budget: Some(SharedBudget::Counted(budget)), .. } = &layer.part {
+                if Arc::ptr_eq(budget, new) {
+                    layer.part.pay_from(SharedBudget::Counted(Arc::clone(before)));
+                }
+            }
+        }
+    }
+
+    /// Takes over what `before` has with the same settings: its breaker, and a budget of its own.
+    pub(super) fn keep(&mut self, before: &Self) {
+        for layer in &mut self.layers {
+            let Some(old) = before.layer(layer.kind) else { continue };
+            match (&mut layer.part, &old.part) {
+                (
+                    Part::Breaker { builder, breaker },
+                    Part::Breaker { builder: old_builder, breaker: old },
+                ) if builder.is_set_like(old_builder) && breaker.name() == old.name() => {
+                    *breaker = Arc::clone(old);
+                }
+                (
+                    part @ Part::Retry { own_budget: true, .. },
+                    Part::Retry { own_budget: true, budget: Some(old), .. },
+                ) => {
+                    let same = matches!(part, Part::Retry { budget: Some(new), .. } if new.is_set_like(old));
+                    if same {
+                        part.pay_from(old.clone());
+                    }
+                }
+                _ => {}
+            }
+        }
     }
 
     pub(super) fn parts(&self) -> impl Iterator<Item = &Part> {
@@ -373,10 +426,7 @@ fn part(
         }
         LayerKind::Retry => {
             let name = name();
-            let budget = match field("budget") {
-                Some(one) => Some(settings::budget(one, budgets, problems)),
-                None => None,
-            };
+            let budget = field("budget").map(|one| settings::budget(one, budgets, problems));
             let policy = settings::retry(given, problems)?;
             let mut executor = RetryExecutor::new(policy).name(name?);
             let budget = match budget {
@@ -388,7 +438,9 @@ fn part(
                 }
                 None => None,
             };
-            Some(Part::Retry { policy, executor, budget })
+            let named = field("budget").and_then(|one| one.node.text());
+            let own_budget = named.is_none_or(|name| !budgets.contains_key(name));
+            Some(Part::Retry { executor: Box::new(executor), budget, own_budget })
         }
     }
 }

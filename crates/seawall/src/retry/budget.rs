@@ -169,6 +169,12 @@ impl RetryBudget {
         }
     }
 
+    /// Whether it earns, charges and holds the same.
+    #[cfg(feature = "config")]
+    pub(crate) fn is_set_like(&self, other: &Self) -> bool {
+        self.terms == other.terms
+    }
+
     /// How many retries could be made now, were nothing to succeed or fail meanwhile.
     pub fn available(&self) -> u64 {
         let tokens = self.tokens.0.load(Ordering::Relaxed);

@@ -112,13 +112,13 @@ fn a_circle_is_told_where_it_closes() {
 fn a_chain_of_policies_has_an_end() {
     let mut text = String::from("[p0]\nretry = true\n");
     for n in 1..=40 {
-        let _ = write!(text, "[p{n}]\nextends = 'p{}'\n", n - 1);
+        let _ = writeln!(text, "[p{n}]\nextends = 'p{}'", n - 1);
     }
     // Read from the first one on, each finds the one before it ready.
     assert!(toml(&text).is_ok());
     let mut turned = String::new();
     for n in 0..40 {
-        let _ = write!(turned, "[p{n}]\nextends = 'p{}'\n", n + 1);
+        let _ = writeln!(turned, "[p{n}]\nextends = 'p{}'", n + 1);
     }
     turned.push_str("[p40]\nretry = true\n");
     let problems = wrong(toml(&turned));

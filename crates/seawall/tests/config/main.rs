@@ -1,5 +1,6 @@
 //! Policy files, through the public API.
 #![cfg(feature = "config")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 mod checking;
 mod inheriting;

@@ -1,7 +1,7 @@
 use crate::{policy, toml, yaml};
 use seawall::{
     CircuitBreaker, Error, FallbackChain, Pipeline, RetryExecutor, RetryPolicy, Timeout,
-    config::{ConfigError, Data},
+    config::{ConfigError, Data, Policies},
 };
 use std::{
     future::pending,
@@ -179,4 +179,50 @@ fn settings_are_there_to_add_code_to() {
 fn a_layer_may_have_a_name_of_its_own() {
     let policy = policy("[p]\nretry.name = 'charge'\ncircuit_breaker.name = 'bank'\n");
     assert_eq!(policy.to_string(), "breaker \"bank\"(5, 60s) > retry \"charge\"(3)");
+}
+
+#[tokio::test]
+async fn a_file_that_is_read_again_keeps_what_is_on_record() {
+    let read = |breaker: &str, retry: &str| {
+        let text = format!(
+            "
+            [budgets.own]
+            ratio = 0.1
+            floor = 5
+            [p]
+            circuit_breaker = {{failure_threshold = {breaker}}}
+            retry = {{max_attempts = {retry}, base_delay = 0, budget = 'own'}}
+            [q]
+            extends = 'p'
+            [r.retry]
+            max_attempts = {retry}
+            base_delay = 0
+            budget = {{ratio = 0.1, floor = 4}}"
+        );
+        toml(&text).expect("in order")
+    };
+    let left = |policies: &Policies, name: &str| {
+        policies.get(name).and_then(|p| p.retry_budget()).expect("it has one").available()
+    };
+    let state = |policies: &Policies, name: &str| {
+        policies.get(name).and_then(|p| p.circuit_breaker()).expect("it has one").state()
+    };
+    let old = read("1", "3");
+    for name in ["p", "r"] {
+        let _ = old.get(name).expect("it is there").pipeline().expect("in order").run(down).await;
+    }
+    assert_eq!((left(&old, "p"), left(&old, "r")), (3, 2));
+
+    // Other attempts, the same breaker: its state stays, and one budget is still one.
+    let new = read("1", "4").keeping(&old);
+    assert!(state(&new, "p").is_open() && state(&new, "q").is_closed());
+    assert_eq!((left(&new, "p"), left(&new, "q"), left(&new, "r")), (3, 3, 2));
+    let q = new.get("q").expect("it is there");
+    let _ = q.pipeline().expect("in order").run(down).await;
+    assert_eq!((left(&new, "p"), left(&old, "p")), (0, 0));
+
+    // Another breaker begins anew.
+    let other = read("2", "4").keeping(&new);
+    assert!(state(&other, "p").is_closed());
+    assert_eq!(left(&other, "q"), 0);
 }

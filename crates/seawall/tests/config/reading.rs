@@ -185,7 +185,7 @@ fn anchors_may_be_used_and_bombs_do_not_go_off() {
 
     let mut bomb = String::from("a: &a0 {x: lol}\n");
     for n in 0..30 {
-        let _ = write!(bomb, "b{n}: &a{} {{one: *a{n}, two: *a{n}}}\n", n + 1);
+        let _ = writeln!(bomb, "b{n}: &a{} {{one: *a{n}, two: *a{n}}}", n + 1);
     }
     let told = wrong(yaml(&bomb));
     assert!(told.iter().any(|line| line.contains("aliases make this file too large")), "{told:?}");
@@ -240,7 +240,7 @@ fn large_files_take_no_long_time() {
     let begun = Instant::now();
     let mut chain = String::from("[b]\nretry.max_attempts = 2\n");
     for n in 0..8000 {
-        let _ = write!(chain, "[p{n}]\nextends = 'standard'\nretry.max_attempts = {}\n", n + 1);
+        let _ = writeln!(chain, "[p{n}]\nextends = 'standard'\nretry.max_attempts = {}", n + 1);
     }
     assert!(toml(&chain).is_ok());
     let flat = format!(
@@ -255,6 +255,61 @@ fn large_files_take_no_long_time() {
     assert!(yaml(&unknown).is_err());
     // Seconds for what takes a tenth of one: a loop in a loop takes minutes.
     assert!(begun.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
+fn a_megabyte_of_anything_takes_no_long_time() {
+    const PIECES: [&str; 40] = [
+        "[",
+        "{",
+        "]",
+        "- ",
+        "? ",
+        "&a ",
+        "*a ",
+        "!a ",
+        "'",
+        "\"",
+        "#",
+        "\n",
+        " ",
+        "\t",
+        ":",
+        ": ",
+        ",",
+        "|",
+        ">",
+        "a: ",
+        "a\n",
+        "a: {",
+        "- - ",
+        "[a]\n",
+        "a.",
+        "a=",
+        "a={",
+        "a=[",
+        "[[a]]\n",
+        "a = 1\n",
+        "\"a\":",
+        "{\"a\":",
+        "[1,",
+        "-",
+        "1",
+        "1 ",
+        "--- \n",
+        "%TAG ! !\n",
+        "\\",
+        "\u{e9}",
+    ];
+    let begun = Instant::now();
+    for piece in PIECES {
+        let text = piece.repeat(Loader::LARGEST / piece.len());
+        for read in [toml, yaml, json] {
+            let _ = read(&text);
+        }
+    }
+    // In all, for what takes seconds: a loop in a loop takes an hour.
+    assert!(begun.elapsed() < Duration::from_secs(120));
 }
 
 #[test]

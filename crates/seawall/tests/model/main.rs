@@ -6,6 +6,8 @@
 mod delays;
 mod history;
 mod naive;
+#[cfg(feature = "config")]
+mod policy_files;
 #[cfg(feature = "serde")]
 mod words;
 
@@ -114,6 +116,83 @@ const FIELDS: [&str; 10] = [
     "retry_on_open",
     "keep_errors",
 ];
+
+#[cfg(feature = "config")]
+proptest! {
+    #![proptest_config(cases(1000))]
+
+    /// What such files are made of, in any order, and anything between.
+    #[test]
+    fn any_bytes_are_refused_as_a_policy_file_or_read(
+        pieces in vec(prop_oneof![
+            4 => proptest::sample::select(&PIECES[..]).prop_map(|piece| piece.as_bytes().to_vec()),
+            1 => vec(any::<u8>(), 0..8),
+            1 => any::<i64>().prop_map(|n| n.to_string().into_bytes()),
+        ], 0..40),
+    ) {
+        policy_files::check(&pieces.concat());
+    }
+}
+
+#[cfg(feature = "config")]
+const PIECES: [&str; 46] = [
+    "[p]\n",
+    "[q.retry]\n",
+    "[p.circuit_breaker]\n",
+    "[budgets.b]\n",
+    "p:\n",
+    "  retry:\n",
+    "    ",
+    "\n",
+    ": ",
+    " = ",
+    ", ",
+    "{",
+    "}",
+    "[",
+    "]",
+    "\"",
+    "'",
+    "#",
+    "- ",
+    "&a ",
+    "*a ",
+    "<<: *a\n",
+    "---\n",
+    "retry",
+    "timeout",
+    "total_timeout",
+    "circuit_breaker",
+    "fallback",
+    "order",
+    "extends",
+    "limits",
+    "allow",
+    "max_attempts",
+    "base_delay",
+    "backoff",
+    "jitter",
+    "budget",
+    "over_calls",
+    "failure_rate",
+    "p",
+    "q",
+    "\"250ms\"",
+    "1m30s",
+    "true",
+    "0",
+    "\0",
+];
+
+#[test]
+#[cfg(feature = "config")]
+fn files_in_order_pass_the_check_of_any_bytes() {
+    let starting = seawall::config::STARTING_FILE.as_bytes();
+    assert_eq!(policy_files::check(starting), 1);
+    assert_eq!(policy_files::check(b"{\"p\": {\"retry\": {\"max_attempts\": 4294967295}}}"), 2);
+    assert_eq!(policy_files::check(b"p: {retry: true}\x007"), 1);
+    assert_eq!(policy_files::check(b"p: {retry: true}\x000"), 0);
+}
 
 /// Seeded, so that each run tries the same: and tries all that there is.
 #[test]

@@ -7,7 +7,7 @@ use crate::config::{
     problem::{Problem, Problems},
     tree::{Node, Value},
 };
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput, Tag};
 use std::{collections::HashMap, fmt::Write as _};
 
 /// What aliases may add up to, in values and bytes of text: more is a bomb, not a policy.
@@ -25,7 +25,7 @@ pub(super) fn parse(text: &str, lines: &Lines<'_>, problems: &mut Problems) -> O
     match reader.document() {
         Ok(root) => root,
         Err(problem) => {
-            problems.add(problem);
+            problems.add(*problem);
             None
         }
     }
@@ -42,21 +42,21 @@ struct Reader<'a, 'p> {
     path: String,
 }
 
-type Step<T> = Result<T, Problem>;
+type Step<T> = Result<T, Box<Problem>>;
 
 impl<'a> Reader<'a, '_> {
     fn place(&self, marker: Marker) -> Place {
         self.lines.at(marker.line(), marker.col() + 1)
     }
 
-    fn scan_error(&self, error: &ScanError) -> Problem {
-        self.lines.syntax(&self.place(*error.marker()), error.info())
+    fn fail<T>(&self, place: &Place, message: impl Into<String>) -> Step<T> {
+        Err(Box::new(self.lines.syntax(place, message)))
     }
 
     fn next(&mut self) -> Step<(Event<'a>, Span)> {
         match self.events.next_event() {
             Some(Ok(event)) => Ok(event),
-            Some(Err(error)) => Err(self.scan_error(&error)),
+            Some(Err(error)) => self.fail(&self.place(*error.marker()), error.info()),
             None => Ok((Event::StreamEnd, Span::default())),
         }
     }
@@ -69,9 +69,8 @@ impl<'a> Reader<'a, '_> {
                 Event::StreamEnd => break,
                 Event::DocumentStart(_) if root.is_some() => {
                     let place = self.place(span.start);
-                    return Err(self
-                        .lines
-                        .syntax(&place, "one file is one document: `---` begins a second one"));
+                    return self
+                        .fail(&place, "one file is one document: `---` begins a second one");
                 }
                 Event::DocumentStart(_) => {
                     let (event, span) = self.next()?;
@@ -82,7 +81,7 @@ impl<'a> Reader<'a, '_> {
         }
         if root.is_none() {
             let place = self.lines.place(0);
-            return Err(self.lines.syntax(&place, "the file is empty: no policies are `{}`"));
+            return self.fail(&place, "the file is empty: no policies are `{}`");
         }
         Ok(root)
     }
@@ -91,7 +90,7 @@ impl<'a> Reader<'a, '_> {
     fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Step<(Node, usize)> {
         let place = self.place(span.start);
         if depth > DEEPEST {
-            return Err(self.lines.too_deep(&place));
+            return Err(self.lines.too_deep(&place).into());
         }
         let anchor = match &event {
             Event::Scalar(_, _, anchor, _)
@@ -130,7 +129,7 @@ impl<'a> Reader<'a, '_> {
                 self.refuse_tag(tag.as_deref(), &place)?;
                 self.mapping(place, depth)?
             }
-            _ => return Err(self.lines.syntax(&place, "a value is missing")),
+            _ => return self.fail(&place, "a value is missing"),
         };
         if anchor > 0 {
             self.anchors.insert(anchor, Some((node.clone(), weight)));
@@ -153,18 +152,18 @@ impl<'a> Reader<'a, '_> {
                 Event::Scalar(key, style, _, tag) => {
                     self.refuse_tag(tag.as_deref(), &at)?;
                     if key == "<<" && style == ScalarStyle::Plain {
-                        return Err(self.lines.syntax(
+                        return self.fail(
                             &at,
                             "`<<` is not of YAML 1.2: write `extends: ..` in its place",
-                        ));
+                        );
                     }
                     // Keys are names: text in any case, unless readers disagree.
                     if let (ScalarStyle::Plain, Value::Doubtful(why)) = (style, plain(&key)) {
-                        return Err(self.lines.syntax(&at, format!("`{key}` is {why}")));
+                        return self.fail(&at, format!("`{key}` is {why}"));
                     }
                     key
                 }
-                _ => return Err(self.lines.syntax(&at, "a key must be text")),
+                _ => return self.fail(&at, "a key must be text"),
             };
             weight += key.len();
             let outside = self.path.len();
@@ -186,19 +185,15 @@ impl<'a> Reader<'a, '_> {
                 self.refuse_bombs(&place)?;
                 Ok(copy)
             }
-            Some(None) => {
-                Err(self.lines.syntax(&place, "an alias may not stand inside its own anchor"))
-            }
-            None => Err(self.lines.syntax(&place, "an alias needs its anchor before it")),
+            Some(None) => self.fail(&place, "an alias may not stand inside its own anchor"),
+            None => self.fail(&place, "an alias needs its anchor before it"),
         }
     }
 
     fn refuse_bombs(&self, place: &Place) -> Step<()> {
         if self.copied > MOST_COPIED {
-            return Err(self.lines.syntax(
-                place,
-                "aliases make this file too large: write `extends` in their place",
-            ));
+            return self
+                .fail(place, "aliases make this file too large: write `extends` in their place");
         }
         Ok(())
     }
@@ -206,9 +201,7 @@ impl<'a> Reader<'a, '_> {
     fn refuse_tag(&self, tag: Option<&Tag>, place: &Place) -> Step<()> {
         match tag {
             None => Ok(()),
-            Some(tag) => {
-                Err(self.lines.syntax(place, format!("tags such as `{tag}` mean nothing here")))
-            }
+            Some(tag) => self.fail(place, format!("tags such as `{tag}` mean nothing here")),
         }
     }
 }
@@ -248,9 +241,14 @@ fn plain(text: &str) -> Value {
             "a number to the base of 60 to some readers of YAML: write a duration such as 1m30s",
         );
     }
+    // Digits only: the parser of numbers would take a second sign.
+    let radix = |radix: u32| {
+        let rest = digits.get(2..).filter(|rest| rest.chars().all(|c| c.is_digit(radix)))?;
+        i128::from_str_radix(rest, radix).ok()
+    };
     let whole = match (signs, digits.get(..2)) {
-        (0, Some("0x")) => i128::from_str_radix(&digits[2..], 16).ok(),
-        (0, Some("0o")) => i128::from_str_radix(&digits[2..], 8).ok(),
+        (0, Some("0x")) => radix(16),
+        (0, Some("0o")) => radix(8),
         _ => text.parse().ok(),
     };
     if let Some(whole) = whole {
