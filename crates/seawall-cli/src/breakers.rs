@@ -7,7 +7,10 @@ use crate::{
     words::{Refusal, show},
 };
 use clap::ArgMatches;
-use seawall::{CircuitBreaker, CircuitState};
+use seawall::{
+    CircuitBreaker, CircuitState,
+    foreign::{HeldBucket, HeldWindow},
+};
 use serde_json::json;
 use std::{path::PathBuf, time::Duration};
 
@@ -58,18 +61,38 @@ fn next_probe(kept: &Kept) -> Option<Duration> {
     }
 }
 
+/// Failures and calls in the window.
+fn in_window(kept: &Kept) -> Option<(u64, u64)> {
+    match &kept.held.window {
+        HeldWindow::Nothing => None,
+        HeldWindow::Calls(calls) => {
+            let failures = calls.iter().filter(|call| **call & 1 == 1).count();
+            Some((failures as u64, calls.len() as u64))
+        }
+        HeldWindow::Buckets(buckets) => {
+            let sum = |of: fn(&HeldBucket) -> u64| buckets.iter().map(of).sum();
+            Some((sum(|bucket| bucket.failures), sum(|bucket| bucket.calls)))
+        }
+    }
+}
+
 fn print(all: &[(String, Kept)]) {
     let width = all.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).max(4);
-    println!("{:width$}  STATE      FAILURES  PROBES  OPENED  REJECTED  NEXT PROBE", "NAME");
+    println!(
+        "{:width$}  STATE      IN A ROW  IN WINDOW  PROBES  OPENED  REJECTED  NEXT PROBE",
+        "NAME"
+    );
     for (name, kept) in all {
         let held = &kept.held;
+        let window = in_window(kept)
+            .map_or_else(|| "-".to_owned(), |(failures, calls)| format!("{failures}/{calls}"));
         let next = match next_probe(kept) {
             Some(Duration::ZERO) => "at once".to_owned(),
             Some(wait) => format!("in {}", show(wait)),
             None => "-".to_owned(),
         };
         println!(
-            "{name:width$}  {:9}  {:8}  {:6}  {:6}  {:8}  {next}",
+            "{name:width$}  {:9}  {:8}  {window:>9}  {:6}  {:6}  {:8}  {next}",
             held.state.as_str(),
             held.failures,
             held.probes_in_flight,
@@ -87,6 +110,8 @@ fn print_json(all: &[(String, Kept)]) {
                 "name": name,
                 "state": kept.held.state.as_str(),
                 "consecutive_failures": kept.held.failures,
+                "window": in_window(kept)
+                    .map(|(failures, calls)| json!({ "failures": failures, "calls": calls })),
                 "probes_in_flight": kept.held.probes_in_flight,
                 "probe_successes": kept.held.probe_successes,
                 "reopenings": kept.held.reopenings,

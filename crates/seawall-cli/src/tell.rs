@@ -27,9 +27,15 @@ pub(crate) struct Teller {
 }
 
 impl Teller {
-    pub(crate) fn new(quiet: bool, events: Option<&OsStr>) -> io::Result<Self> {
+    pub(crate) fn new(quiet: bool, events: Option<&OsStr>) -> Self {
         let live = !quiet && io::stderr().is_terminal();
-        Ok(Self { quiet, live, events: events.map(open).transpose()? })
+        let open = |place: &OsStr| {
+            let told = |error| {
+                problem(&format!("no events are written: {}: {error}", place.to_string_lossy()))
+            };
+            open(place).map_err(told).ok()
+        };
+        Self { quiet, live, events: events.and_then(open) }
     }
 
     pub(crate) const fn is_live(&self) -> bool {

@@ -75,8 +75,7 @@ const STDIN_LIMIT: u64 = 16 << 20;
 impl Call {
     pub(crate) fn from_args(given: &ArgMatches) -> Result<Self, Refusal> {
         let events = get::<OsString>(given, "events");
-        let teller = Teller::new(given.get_flag("quiet"), events.as_deref())
-            .map_err(|error| Refusal::new(format!("--events: {error}")))?;
+        let teller = Teller::new(given.get_flag("quiet"), events.as_deref());
         let output = match get::<String>(given, "output").as_deref() {
             Some("stream") => Output::Stream,
             Some("all") => Output::All,
@@ -132,7 +131,7 @@ impl Call {
         let stage = Stage::new(self.kill_after, deadline)?;
         let once = self.retry.max_attempts() == 1 && self.fallbacks.is_empty();
         let stdin = Stdin::new(self.no_stdin, once, self.stdin_limit)?;
-        Running { call: self, stage, stdin, started, made: 0, last: None }.make()
+        Running { call: self, stage, stdin, started, made: 0, last: None, fallback: None }.make()
     }
 
     fn random(&self) -> Random {
@@ -185,6 +184,8 @@ struct Running {
     started: Instant,
     made: u64,
     last: Option<u8>,
+    /// Which of the fallbacks runs, counted from 1.
+    fallback: Option<usize>,
 }
 
 impl Running {
@@ -334,7 +335,8 @@ impl Running {
         // What is read has to come by us.
         let stdout = stdout.or_else(|| pattern.map(|_| Route::Through));
         let program = command.get_program().to_string_lossy().into_owned();
-        self.call.teller.event("attempt_started", json!({ "attempt": self.made }));
+        let fields = json!({ "attempt": self.made, "fallback": self.fallback });
+        self.call.teller.event("attempt_started", fields);
         let began = Instant::now();
         let ended = self.stage.run(Plan {
             command,
@@ -347,6 +349,7 @@ impl Running {
         self.last = Some(status);
         let fields = json!({
             "attempt": self.made,
+            "fallback": self.fallback,
             "exit": status,
             "outcome": word(&ended.ending),
             "matched": ended.matched,
@@ -406,6 +409,7 @@ impl Running {
             }
             let mut command = Command::new("/bin/sh");
             command.arg("-c").arg(fallback);
+            self.fallback = Some(at + 1);
             let mut ended = self.start(command, at + 1 == last)?;
             outcome.status = ended.ending.status();
             outcome.spool = ended.spool.take();
@@ -454,14 +458,25 @@ impl Running {
             let made = tell::attempts(self.made, elapsed);
             self.call.teller.line(&format!("{made}, last exit {status}"));
         }
-        if let Some(signal) = self.stage.ended_by.filter(|_| self.stage.by_terminal) {
-            // Ctrl-C is meant for all that would have got it had the command not had a group of its
-            // own: a shell's loop ends with us.
-            let _ = killpg(nix::unistd::getpgrp(), signal);
-            let _ = signal_hook::low_level::emulate_default_handler(signal as i32);
+        if let Some(signal) = self.stage.ended_by {
+            if self.stage.by_terminal {
+                // Ctrl-C is meant for all that would have got it had the command not had a group of
+                // its own.
+                let _ = killpg(nix::unistd::getpgrp(), signal);
+            }
+            let is_ctrl_c = matches!(signal, Signal::SIGINT | Signal::SIGQUIT);
+            if is_ctrl_c && status == of_signal(signal) && std::process::id() != 1 {
+                // A shell's loop ends only if what it waits for has died of the signal.
+                let _ = signal_hook::low_level::emulate_default_handler(signal as i32);
+            }
         }
         Ok(status)
     }
+}
+
+/// The exit status of what a signal has ended.
+fn of_signal(signal: Signal) -> u8 {
+    128_u8.saturating_add(u8::try_from(signal as i32).unwrap_or(0))
 }
 
 /// How an attempt ended, for events.

@@ -164,8 +164,9 @@ fn is_on_network(path: &Path) -> bool {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let stat = nix::sys::statfs::statfs(folder.unwrap_or(Path::new(".")));
     stat.is_ok_and(|stat| {
-        let kind = u64::from_ne_bytes(i64::from(stat.filesystem_type().0).to_ne_bytes());
-        NETWORK.contains(&(kind & 0xffff_ffff))
+        // As wide, and as signed, as the machine has it.
+        let kind = i128::from(stat.filesystem_type().0) & 0xffff_ffff;
+        NETWORK.iter().any(|known| kind == i128::from(*known))
     })
 }
 

@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{Read, Write},
+    os::unix::process::ExitStatusExt,
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
     sync::mpsc,
@@ -108,7 +109,8 @@ pub(crate) fn wait(child: Child) -> Done {
     };
     let Output { status, stdout, stderr } = output.expect("it ends");
     let stderr = String::from_utf8_lossy(&stderr).into_owned();
-    let status = status.code();
+    // As a shell has it.
+    let status = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     Done { status, stdout, stderr }
 }
 

@@ -116,9 +116,13 @@ fn ctrl_c_ends_the_loop_around_it_as_well() {
 #[test]
 fn a_wait_at_a_terminal_counts_down_on_one_line() {
     let bench = Bench::new();
-    let mut screen =
-        Screen::new(&bench, "$SEAWALL run --base-delay 1h --max-delay 1h --jitter none -- false");
+    let mut screen = Screen::new(
+        &bench,
+        "for n in 1 2; do $SEAWALL run --base-delay 1h --max-delay 1h --jitter none -- false; done; \
+         echo sur''vived",
+    );
     screen.until("\r\x1b[2Kseawall: attempt 1 of 3 failed (exit 1), next in 1 h");
     screen.press("\x03");
-    assert!(screen.end().contains("last exit"));
+    let text = screen.end();
+    assert!(text.contains("last exit 130") && !text.contains("survived"), "{text:?}");
 }
