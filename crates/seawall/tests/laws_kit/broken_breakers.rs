@@ -222,7 +222,8 @@ fn what_threads_tell_as_it_comes_is_seen_out_of_order() {
         Flaw::TellsAsItComes,
         RULES,
         &[Law::OneEvent],
-        &["seen: told of open to half_open while it was closed"],
+        // Which two are seen to be told in the wrong order is the threads' affair.
+        &["seen: told of ", "each one once"],
     );
 }
 
