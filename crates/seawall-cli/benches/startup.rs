@@ -1,9 +1,19 @@
 //! What `seawall run` costs over the command itself, beside `timeout`: whole processes, in turn.
 //!
 //! `cargo bench -p seawall-cli`. Fails if the overhead without a breaker is more than twice that of
-//! `timeout`, or more than 5 ms with one.
-#![allow(clippy::print_stdout, clippy::panic, reason = "a program that talks to a person")]
+//! `timeout`, or more than 5 ms with one. On a busy machine a wall clock shows the neighbours' time as
+//! well: the processor's time stands beside it, and both must be over to fail.
+#![allow(
+    clippy::print_stdout,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    reason = "a program that talks to a person"
+)]
 
+use nix::sys::{
+    resource::{UsageWho, getrusage},
+    time::{TimeVal, TimeValLike},
+};
 use std::{
     path::Path,
     process::{Command, Stdio},
@@ -32,30 +42,46 @@ fn main() {
         run(&["--breaker", "b", "--budget", "c", "--timeout", "10"]),
     ];
     let mut times = vec![Vec::with_capacity(ROUNDS); lines.len()];
+    let mut used = vec![Duration::ZERO; lines.len()];
     for round in 0..ROUNDS + 20 {
-        for (line, times) in lines.iter().zip(&mut times) {
+        for (at, line) in lines.iter().enumerate() {
+            let before = processor();
             let time = once(line, &state);
             // The first ones find nothing in the caches.
             if round >= 20 {
-                times.push(time);
+                times[at].push(time);
+                used[at] += processor().saturating_sub(before);
             }
         }
     }
     let medians: Vec<Duration> = times.into_iter().map(median).collect();
-    let over = |at: usize| medians[at].saturating_sub(medians[0]);
-    println!("{:>9}  {:>9}  {:>12}", "median", "over true", "over timeout");
+    let used: Vec<Duration> = used.into_iter().map(|sum| sum / ROUNDS as u32).collect();
+    let over = |times: &[Duration], at: usize| times[at].saturating_sub(times[0]);
+    let ratio = |times: &[Duration], at: usize| {
+        over(times, at).as_secs_f64() / over(times, 1).as_secs_f64()
+    };
+    println!("median wall  over true  x timeout | mean processor  over true  x timeout");
     for (at, line) in lines.iter().enumerate() {
-        let ratio = over(at).as_secs_f64() / over(1).as_secs_f64();
+        let figures = |times: &[Duration]| {
+            let (all, over) = (times[at].as_micros(), over(times, at).as_micros());
+            format!("{all:>8} us  {over:>6} us  {:>9.2}", ratio(times, at))
+        };
         let line = line.join(" ").replace(seawall, "seawall");
-        println!(
-            "{:>6} us  {:>6} us  {ratio:>10.2} x  {line}",
-            medians[at].as_micros(),
-            over(at).as_micros()
-        );
+        println!("{} |    {}  {line}", figures(&medians), figures(&used));
     }
-    let ratio = over(2).as_secs_f64() / over(1).as_secs_f64();
-    assert!(ratio <= 2.0, "seawall run costs {ratio:.2} times what timeout costs");
-    assert!(over(4) <= LIMIT_WITH_BREAKER, "a breaker costs {:?}", over(4));
+    let least = ratio(&medians, 2).min(ratio(&used, 2));
+    assert!(least <= 2.0, "seawall run costs {least:.2} times what timeout costs");
+    let least = over(&medians, 4).min(over(&used, 4));
+    assert!(least <= LIMIT_WITH_BREAKER, "a breaker costs {least:?}");
+}
+
+/// What all children so far have used, and the kernel for them.
+fn processor() -> Duration {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("it is known");
+    let time = |time: TimeVal| {
+        Duration::from_micros(u64::try_from(time.num_microseconds()).unwrap_or_default())
+    };
+    time(usage.user_time()) + time(usage.system_time())
 }
 
 fn once(line: &[String], state: &Path) -> Duration {

@@ -19,12 +19,16 @@ struct Screen {
 
 impl Screen {
     fn new(bench: &Bench, script: &str) -> Self {
+        Self::of("sh", bench, script)
+    }
+
+    fn of(shell: &str, bench: &Bench, script: &str) -> Self {
         let OpenptyResult { master, slave } = openpty(None, None).expect("a terminal");
         // setsid makes it the controlling terminal, which takes `unsafe` otherwise.
         let mut command = Command::new("setsid");
         bench.at_home(&mut command);
         let end = || Stdio::from(slave.try_clone().expect("another end"));
-        command.args(["-c", "-w", "sh", "-c", script]).stdin(end()).stdout(end()).stderr(end());
+        command.args(["-c", "-w", shell, "-c", script]).stdin(end()).stdout(end()).stderr(end());
         command.env("SEAWALL", env!("CARGO_BIN_EXE_seawall"));
         let child = command.spawn().expect("started");
         drop(command);
@@ -102,15 +106,20 @@ fn a_command_in_a_pipeline_gets_the_terminal_when_it_asks() {
 
 #[test]
 fn ctrl_c_ends_the_loop_around_it_as_well() {
-    let bench = Bench::new();
-    let mut screen = Screen::new(
-        &bench,
-        "for n in 1 2; do $SEAWALL run -- sh -c 'echo go$((40 + 2)); cat'; done; echo sur''vived",
-    );
-    screen.until("go42");
-    screen.press("\x03");
-    let text = screen.end();
-    assert!(!text.contains("survived") && text.matches("go42").count() == 1, "{text:?}");
+    // bash goes by the signal that it gets itself, others by what their child has died of.
+    for shell in ["sh", "bash"] {
+        let bench = Bench::new();
+        let mut screen = Screen::of(
+            shell,
+            &bench,
+            "for n in 1 2; do $SEAWALL run -- sh -c 'echo go$((40 + 2)); cat'; done; echo sur''vived",
+        );
+        screen.until("go42");
+        screen.press("\x03");
+        let text = screen.end();
+        let once = text.matches("go42").count() == 1;
+        assert!(!text.contains("survived") && once, "{shell}: {text:?}");
+    }
 }
 
 #[test]
