@@ -87,6 +87,17 @@ class NoneLeft:
         return made
 
 
+class Waits:
+    """What the native half gives for a coroutine that it has begun and that waits for something."""
+
+    __slots__ = ("what",)
+
+    what: Any
+
+    def __init__(self, what: Any) -> None:
+        self.what = what
+
+
 class Call:
     """One call: the operation with its arguments, and its first outcome if that is known already."""
 

@@ -13,6 +13,7 @@ import functools
 import inspect
 import itertools
 import linecache
+import sys
 import weakref
 from collections.abc import Callable, Coroutine
 from types import FunctionType
@@ -25,6 +26,7 @@ from ._calls import (
     Call,
     Layer,
     Step,
+    Waits,
     around,
     around_async,
     finish,
@@ -106,12 +108,12 @@ class Stack:
         self,
         ticket: int | None,
         coroutine: Coroutine[Any, Any, Any],
-        waits_for: Any,
+        waits: Waits,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> Any:
         """A call whose first attempt was started on the fast way and waits: now the timers are armed."""
-        started = (coroutine, waits_for)
+        started = (coroutine, waits.what)
         call = Call(self.function, args, kwargs, self.tally, ticket, None, started)
         return finish(await self.chain()(call))
 
@@ -234,7 +236,20 @@ def _wrap(stack: Stack) -> FunctionType:
         style = "timed"
     make = _template(shape, style, stack.breaker is not None)
     cold = (stack.slow_async, stack.failed_async) if stack.is_async else (stack.slow, stack.failed)
-    wrapper: FunctionType = make(stack.core, function, stack.breaker, *cold, stack.late, stack.core.reject, stack.waiting_async, asyncio._get_running_loop)
+    wrapper: FunctionType = make(
+        stack.core,
+        function,
+        stack.breaker,
+        *cold,
+        stack.late,
+        stack.core.reject,
+        stack.waiting_async,
+        _seawall.begin,
+        Waits,
+        type,
+        sys.modules,
+        asyncio._get_running_loop,
+    )
     positional = [p for p in parameters if p.kind <= _POSITIONAL_OR_KEYWORD and p.default is not p.empty]
     by_name = [p for p in parameters if p.kind == _KEYWORD_ONLY and p.default is not p.empty]
     wrapper.__defaults__ = tuple(p.default for p in positional) or None
@@ -267,7 +282,7 @@ Style = Literal["sync", "async", "timed"]
 Shape = tuple[tuple[str, int, bool], ...]
 
 _SYNC: Final = """\
-def make({core}, {call}, {breaker}, {slow}, {failed}, {late}, {reject}, {waiting}, {loop}):
+def make({given}):
     def wrapper({parameters}):
         if {core}:
             return {slow}({args}, {kwargs})
@@ -283,21 +298,22 @@ def make({core}, {call}, {breaker}, {slow}, {failed}, {late}, {reject}, {waiting
 """
 
 # A timeout arms no timer unless the operation has to wait. Under asyncio only: scopes of trio are a stack,
-# and ours would have to be entered before those of the operation.
+# and ours would have to be entered before those of the operation. To ask asyncio costs more than all the
+# rest (a system call), so it is asked only where trio was imported at all.
 _TIMED: Final = """\
-def make({core}, {call}, {breaker}, {slow}, {failed}, {late}, {reject}, {waiting}, {loop}):
+def make({given}):
     async def wrapper({parameters}):
-        if {core} or {loop}() is None:
+        if {core} or "trio" in {modules} and {loop}() is None:
             return await {slow}({args}, {kwargs})
         {coroutine} = {call}({forward})
         try:
-            {waits_for} = {coroutine}.send(None)
-        except StopIteration as {caught}:
-            return {caught}.value
+            {value} = {begin}({coroutine}, {waits})
         except BaseException as {caught}:
             {error} = {caught}
         else:
-            return await {waiting}(None, {coroutine}, {waits_for}, {args}, {kwargs})
+            if {kind}({value}) is not {waits}:
+                return {value}
+            return await {waiting}(None, {coroutine}, {value}, {args}, {kwargs})
         try:
             return await {failed}(None, {error}, {args}, {kwargs})
         finally:
@@ -306,23 +322,20 @@ def make({core}, {call}, {breaker}, {slow}, {failed}, {late}, {reject}, {waiting
 """
 
 _TIMED_BREAKER: Final = """\
-def make({core}, {call}, {breaker}, {slow}, {failed}, {late}, {reject}, {waiting}, {loop}):
+def make({given}):
     async def wrapper({parameters}):
         {seen} = {breaker}._seen
-        if {seen} is None or {core} or {loop}() is None:
+        if {seen} is None or {core} or "trio" in {modules} and {loop}() is None:
             {reject}()
             return await {slow}({args}, {kwargs})
         {coroutine} = {call}({forward})
         try:
-            {waits_for} = {coroutine}.send(None)
-        except StopIteration as {caught}:
-            {value} = {caught}.value
+            {value} = {begin}({coroutine}, {waits})
         except BaseException as {caught}:
             {error} = {caught}
-            {value} = {waiting}
         else:
-            return await {waiting}({seen}, {coroutine}, {waits_for}, {args}, {kwargs})
-        if {value} is not {waiting}:
+            if {kind}({value}) is {waits}:
+                return await {waiting}({seen}, {coroutine}, {value}, {args}, {kwargs})
             if {breaker}._quiet is {seen}:
                 return {value}
             return {late}({seen}, {value})
@@ -334,7 +347,7 @@ def make({core}, {call}, {breaker}, {slow}, {failed}, {late}, {reject}, {waiting
 """
 
 _SYNC_BREAKER: Final = """\
-def make({core}, {call}, {breaker}, {slow}, {failed}, {late}, {reject}, {waiting}, {loop}):
+def make({given}):
     def wrapper({parameters}):
         {seen} = {breaker}._seen
         if {seen} is None or {core}:
@@ -363,7 +376,8 @@ def _awaiting(template: str) -> str:
     return template.replace("    def wrapper(", "    async def wrapper(")
 
 
-_NAMES: Final = (
+#: What a template is given, in order.
+_GIVEN: Final = (
     "core",
     "call",
     "breaker",
@@ -372,14 +386,14 @@ _NAMES: Final = (
     "late",
     "reject",
     "waiting",
+    "begin",
+    "waits",
+    "kind",
+    "modules",
     "loop",
-    "seen",
-    "value",
-    "caught",
-    "error",
-    "coroutine",
-    "waits_for",
 )
+#: What its wrapper has of its own.
+_LOCAL: Final = ("seen", "value", "caught", "error", "coroutine")
 _numbers: Final = itertools.count(1)
 
 
@@ -427,7 +441,8 @@ def _template(shape: Shape, style: Style, has_breaker: bool) -> Callable[..., Fu
         args=f"({', '.join(args)}{',' if args else ''})",
         kwargs="{" + ", ".join(kwargs) + "}",
         forward=", ".join(forward),
-        **{name: prefix + name for name in _NAMES},
+        given=", ".join(prefix + name for name in _GIVEN),
+        **{name: prefix + name for name in _GIVEN + _LOCAL},
     )
     file = f"<seawall wrapper {next(_numbers)}>"
     # So that tracebacks show its lines, as those of dataclasses do.
