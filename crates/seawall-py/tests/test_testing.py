@@ -57,7 +57,7 @@ def nothing_is_left() -> Any:
     calls.clear()
     yield
     assert _state.switches == 0 and _state.waiting
-    assert not _seawall.Core(False, [], None, _seawall.Tally())
+    assert not _seawall.Core(False, False, [], None, _seawall.Tally())
 
 
 def test_a_mocked_retry_fails_without_the_operation_and_without_waiting() -> None:

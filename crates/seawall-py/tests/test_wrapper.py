@@ -20,6 +20,7 @@ import pytest
 from seawall import (
     CircuitBreaker,
     CircuitBreakerOpenError,
+    FallbackChain,
     FallbackExhaustedError,
     RetryExecutor,
     RetryExhaustedError,
@@ -203,6 +204,56 @@ async def async_generator() -> Any:
     yield 1
 
 
+def traced(function: Any) -> Any:
+    """As many tracing packages do it, for sync and async functions alike."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any) -> Any:
+        return function(*args)
+
+    return wrapper
+
+
+async def fail_later() -> None:
+    raise KeyError
+
+
+@pytest.mark.parametrize(
+    "looks_sync", [traced(fail_later), lambda: fail_later(), functools.partial(traced(fail_later))]
+)
+def test_a_coroutine_from_a_sync_function_is_no_success(looks_sync: Any) -> None:
+    """It has not run yet: to take it for a result would protect nothing, and say nothing."""
+    breaker = CircuitBreaker()
+    decorated = [retry(looks_sync), breaker.protect(looks_sync), fallback(lambda: 1)(retry(looks_sync))]
+    by_hand = [
+        lambda: breaker.call(looks_sync),
+        lambda: RetryExecutor().execute_sync(looks_sync),
+        lambda: FallbackChain(lambda: 1).execute_sync(looks_sync),
+    ]
+    for call in decorated + by_hand:
+        for _ in range(3):
+            with pytest.raises(TypeError, match="gives a coroutine"):
+                call()
+
+
+def test_what_the_first_call_gives_is_looked_at_once_and_not_as_long_as_it_fails() -> None:
+    gives: list[Any] = [KeyError(), None, 1]
+
+    @circuit_breaker
+    def operation() -> Any:
+        given = gives.pop(0)
+        if isinstance(given, Exception):
+            raise given
+        return given or fail_later()
+
+    with pytest.raises(KeyError):
+        operation()
+    with pytest.raises(TypeError, match="gives a coroutine"):
+        operation()
+    assert operation() == 1
+    assert not operation.seawall._stack.core  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("decorator", [quick, circuit_breaker(), fallback([int]), timeout(1)])
 def test_what_cannot_be_protected_is_refused_at_decoration(decorator: Any) -> None:
     for generator in (sync_generator, async_generator, functools.partial(sync_generator)):
@@ -268,6 +319,13 @@ def fail_once() -> Any:
     return operation
 
 
+def looping_until_it_works() -> None:
+    operation = fail_once()
+    for attempt in RetryPolicy(max_attempts=2, base_delay=0):
+        with attempt:
+            operation()
+
+
 def looping() -> None:
     for attempt in RetryPolicy(max_attempts=2, base_delay=0):
         with attempt:
@@ -283,6 +341,8 @@ def looping() -> None:
         circuit_breaker(key=lambda: 1)(fail),
         circuit_breaker(quick(fail)),
         quick(circuit_breaker(fail)),
+        retry(max_attempts=4, base_delay=0)(circuit_breaker(fail)),
+        retry(max_attempts=4, base_delay=0)(circuit_breaker(fail_async)),
         fallback([lambda: 1])(quick(fail)),
         fallback([fail, fail])(quick(fail)),
         fallback([fail, lambda: 1])(fail),
@@ -290,6 +350,7 @@ def looping() -> None:
         lambda: RetryExecutor(RetryPolicy(base_delay=0)).execute_sync(fail),
         lambda: CircuitBreaker().call(fail),
         looping,
+        looping_until_it_works,
         quick(fail_async),
         fallback([fail_async, fail])(circuit_breaker(quick(fail_async))),
     ],
@@ -332,7 +393,7 @@ def test_attempts_are_no_context_of_one_another() -> None:
     assert caught.value is errors[1]
     assert [error.__context__ for error in errors] == [None, None]
     shown = "".join(traceback.format_exception(caught.value))
-    assert "raise next(left)" in shown and "_seawall_failed(" in shown
+    assert "raise next(left)" in shown and ", in fails\n    return _seawall_" in shown
 
 
 def test_recursion_goes_as_deep_as_without() -> None:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, ParamSpec, TypeVar, cast
 
 from . import _events, _seawall, _signatures, _state
-from ._calls import AsyncStep, Call, Failed, Step, finish, own_error
+from ._calls import AsyncStep, Call, Failed, Step, finish, own_error, refuse_coroutine
 from ._retry import (
     ErrorTypes,
     Predicate,
@@ -236,7 +236,9 @@ class CircuitBreaker(_seawall.Breaker):
             raise TypeError(
                 f"`function` must not be a coroutine function, but is {function!r}: use call_async"
             )
-        return cast(T, finish(self.run(operation, Call(function, args, kwargs))))
+        value = finish(self.run(operation, Call(function, args, kwargs)))
+        refuse_coroutine(function, value)
+        return cast(T, value)
 
     async def call_async(
         self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs

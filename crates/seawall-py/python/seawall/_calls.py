@@ -218,6 +218,16 @@ def finish(outcome: Any) -> Any:
         del error, outcome, context
 
 
+def refuse_coroutine(function: object, value: object) -> None:
+    """Refuses what a sync function must not give: a coroutine has not run yet, so nothing watches over it."""
+    if isinstance(value, types.CoroutineType):
+        value.close()
+        raise TypeError(
+            f"{function!r} must be a coroutine function, since it gives a coroutine: decorate what it calls,"
+            " or make it `async def`"
+        )
+
+
 def own_error(error: BaseException) -> BaseException:
     """The operation's own error, where a stack further in has given up on it."""
     while isinstance(error, exceptions.RetryExhaustedError):

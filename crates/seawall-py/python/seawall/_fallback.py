@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
 from . import _events, _signatures
-from ._calls import AsyncStep, Call, Failed, NoneLeft, Step, finish, own_error
+from ._calls import AsyncStep, Call, Failed, NoneLeft, Step, finish, own_error, refuse_coroutine
 from ._retry import (
     ErrorTypes,
     Predicate,
@@ -81,7 +81,9 @@ class FallbackChain:
                 f"`function` must not be a coroutine function, but is {function!r}: use execute_async"
             )
         self.check_sync()
-        return cast(T, finish(self.run(operation, Call(function, args, kwargs))))
+        value = finish(self.run(operation, Call(function, args, kwargs)))
+        refuse_coroutine(function, value)
+        return cast(T, value)
 
     async def execute_async(
         self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs

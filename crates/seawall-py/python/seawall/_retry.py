@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, Protocol, TypeVar, cast, final
 
 from . import _events, _seawall, _signatures, _state, _waiting, exceptions
-from ._calls import CONTROL, AsyncStep, Call, Failed, GaveUp, Step, finish, own_error
+from ._calls import CONTROL, AsyncStep, Call, Failed, GaveUp, Step, finish, own_error, refuse_coroutine
 from ._seawall import RetryBudget
 
 P = ParamSpec("P")
@@ -422,6 +422,7 @@ class RetryExecutor:
             if self.on_retry is not None:
                 course.refuse_awaitable(course.tell(delay))
             outcome = None
+            course.let_go()
             course.sleep(delay)
 
     async def run_async(self, inner: AsyncStep, call: Call) -> Any:
@@ -442,6 +443,7 @@ class RetryExecutor:
                 if inspect.isawaitable(told):
                     await told
             outcome = None
+            course.let_go()
             await course.sleep_async(delay)
 
     # By itself.
@@ -454,7 +456,9 @@ class RetryExecutor:
                 f"`function` must not be a coroutine function, but is {function!r}: use execute_async"
             )
         self.check_sync()
-        return cast(T, finish(self.run(operation, Call(function, args, kwargs))))
+        value = finish(self.run(operation, Call(function, args, kwargs)))
+        refuse_coroutine(function, value)
+        return cast(T, value)
 
     async def execute_async(
         self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
@@ -592,8 +596,15 @@ class Course:
         self.errors.clear()
         return None
 
+    def let_go(self) -> None:
+        """Drops an outcome that another attempt follows; its error is kept in `errors` alone."""
+        if type(self.last) is Failed:
+            self.last.drop()
+        self.last = self.outcome = None
+
     def succeed(self) -> None:
         self.succeeded = True
+        self.last = None
         self.errors.clear()
         self.attempts.succeeded()
         if self.made > 1 and self.call is not None:
@@ -757,6 +768,7 @@ class Loop(_Loop):
         if delay is not None:
             if self.course.executor.on_retry is not None:
                 self.course.refuse_awaitable(self.course.tell(delay))
+            self.course.let_go()
             self.course.sleep(delay)
         return self.next()
 
@@ -778,5 +790,6 @@ class AsyncLoop(_Loop):
                 told = self.course.tell(delay)
                 if inspect.isawaitable(told):
                     await told
+            self.course.let_go()
             await self.course.sleep_async(delay)
         return self.next()

@@ -80,9 +80,15 @@ class Breaker:
 @final
 class Core:
     def __new__(
-        cls, always: bool, budgets: Sequence[RetryBudget], outermost: Breaker | None, tally: Tally
+        cls,
+        always: bool,
+        first: bool,
+        budgets: Sequence[RetryBudget],
+        outermost: Breaker | None,
+        tally: Tally,
     ) -> Self: ...
     def __bool__(self) -> bool: ...
+    def first(self, first: bool) -> None: ...
     def reject(self) -> None: ...
 
 @final

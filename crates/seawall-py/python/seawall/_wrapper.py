@@ -32,6 +32,7 @@ from ._calls import (
     finish,
     operate,
     operate_async,
+    refuse_coroutine,
 )
 from ._fallback import FallbackChain
 from ._retry import RetryExecutor, RetryPolicy
@@ -41,7 +42,7 @@ from ._timeout import Timeout
 class Stack:
     """The policies around one function, outermost first, and the cold half of its wrapper."""
 
-    __slots__ = ("_chain", "breaker", "core", "function", "is_async", "layers", "tally")
+    __slots__ = ("_chain", "_known", "breaker", "core", "function", "is_async", "layers", "tally")
 
     def __init__(self, layers: tuple[Layer, ...], function: Callable[..., Any], is_async: bool) -> None:
         self.layers: Final = layers
@@ -58,7 +59,11 @@ class Stack:
         if any(isinstance(layer, Timeout) for layer in layers):
             # Only a coroutine of Python's own can be started by hand.
             always = always or not _signatures.is_plain_async(function)
-        self.core: Final = _seawall.Core(always, budgets, _rejecting(layers[0]), self.tally)
+        # Whether what it gives was seen; a coroutine function says it itself.
+        self._known = is_async
+        self.core: Final = _seawall.Core(
+            always, not self._known, budgets, _rejecting(layers[0]), self.tally
+        )
         self._chain: Any = None
 
     def chain(self) -> Any:
@@ -80,7 +85,23 @@ class Stack:
 
     def slow(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call in which something is other than on the good path."""
-        return finish(self.chain()(Call(self.function, args, kwargs, self.tally)))
+        call = Call(self.function, args, kwargs, self.tally)
+        return finish(self.chain()(call)) if self._known else self._first(call)
+
+    def _first(self, call: Call) -> Any:
+        """The first call, which sees that what was taken for a sync function is one.
+
+        A wrapper around a coroutine function that is not `async def` itself, or a lambda, looks like it.
+        """
+        # What it calls in turn goes the fast way, so that recursion goes as deep as any other.
+        self.core.first(False)
+        try:
+            value = finish(self.chain()(call))
+            refuse_coroutine(self.function, value)
+            self._known = True
+            return value
+        finally:
+            self.core.first(not self._known)
 
     def failed(
         self, ticket: int | None, error: BaseException, args: tuple[Any, ...], kwargs: dict[str, Any]
