@@ -161,6 +161,8 @@ def test_a_mocked_call_spends_no_budget() -> None:
         (TypeError, lambda: MockRetryExecutor().configure_failures(1.5), "`failures` .* 1.5"),  # type: ignore[arg-type]
         (TypeError, lambda: MockRetryExecutor().fail_with(5), "`error` .* 5"),  # type: ignore[arg-type]
         (TypeError, lambda: set_waiting(1), "`on` .* 1"),  # type: ignore[arg-type]
+        (TypeError, lambda: ManualClock("now"), "`start` .* 'now'"),  # type: ignore[arg-type]
+        (ValueError, lambda: ManualClock().advance(float("nan")), "`seconds` .* nan"),
         (RuntimeError, lambda: MockRetryExecutor().__exit__(None, None, None), "entered"),
     ],
 )

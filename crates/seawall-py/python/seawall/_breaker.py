@@ -10,17 +10,19 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, ParamSpec, TypeVar, cast
 
 from . import _events, _seawall, _signatures, _state
-from ._calls import AsyncStep, Call, Failed, Step, finish, own_error, refuse_coroutine
+from ._calls import AsyncStep, Call, Failed, Step, finish, keep, own_error, refuse_coroutine
 from ._retry import (
     ErrorTypes,
     Predicate,
     Seconds,
     checked_callable,
+    checked_flag,
     checked_sync,
     is_control,
     names,
     operation,
     operation_async,
+    read_clock,
     types_or_predicate,
 )
 from .exceptions import CircuitBreakerOpenError
@@ -137,7 +139,7 @@ class CircuitBreaker(_seawall.Breaker):
             recovery_jitter=recovery_jitter,
             probes=probes,
             probe_lease=probe_lease,
-            dry_run=bool(dry_run),
+            dry_run=checked_flag("dry_run", dry_run),
         )
         self.name = name
         self.time_source = None if time_source is None else checked_sync("time_source", time_source)
@@ -258,7 +260,11 @@ class CircuitBreaker(_seawall.Breaker):
         ticket = here._admit()
         if type(ticket) is not int:
             raise self._rejected(ticket)
-        started = here._clock() if here._timed else None
+        try:
+            started = here._clock() if here._timed else None
+        except BaseException:
+            here._give_back(ticket)
+            raise
         entry = (self, here, ticket, started)
         _entered.set((*_entered.get(), entry))
         self._open.append(entry)
@@ -310,7 +316,7 @@ class CircuitBreaker(_seawall.Breaker):
     def _now(self) -> float | None:
         """The time, where it is not the machine's."""
         if self.time_source is not None:
-            return self.time_source()
+            return read_clock(self.time_source)
         return _state.world_now() if _state.switches else None
 
     def _clock(self) -> float:
@@ -360,23 +366,24 @@ class CircuitBreaker(_seawall.Breaker):
         return False if isinstance(own, Exception) else None
 
     def _settle(self, here: CircuitBreaker, ticket: int, outcome: Any, started: float | None) -> None:
-        now = here._now()
-        took = None
-        if started is not None:
-            took = here._clock() - started
-        failed: bool | None = False
-        if type(outcome) is Failed:
-            try:
-                failed = self._is_failure(outcome.error)
-            except BaseException:
-                here._abandon(ticket, now)
-                raise
+        try:
+            now = here._now()
+            took = None if started is None else here._clock() - started
+            failed = self._is_failure(outcome.error) if type(outcome) is Failed else False
+        except BaseException as raised:
+            here._give_back(ticket)
+            if type(outcome) is Failed:
+                keep(outcome.error, raised)
+            raise
         if failed is None:
-            told = here._abandon(ticket, now)
-        else:
-            told = here._record(ticket, failed, took, now)
-        if told:
+            here._give_back(ticket)
+        elif here._record(ticket, failed, took, now):
             here._tell()
+
+    def _give_back(self, ticket: int) -> None:
+        """Settles a ticket by which nothing is known of the callee."""
+        if self._abandon(ticket):
+            self._tell()
 
     def _tell(self) -> None:
         """Tells what has happened, in order; what it causes in turn comes after it."""
@@ -419,14 +426,13 @@ class CircuitBreaker(_seawall.Breaker):
             if type(ticket) is not int:
                 call.count("rejected")
                 return Failed(self._rejected(ticket))
-        started = here._clock() if here._timed else None
         try:
+            started = here._clock() if here._timed else None
             outcome = inner(call)
-        except BaseException as error:
+        except BaseException:
             # A listener or predicate further in has failed: that says nothing of the callee.
-            if here._abandon(ticket, here._now()):
-                here._tell()
-            raise error
+            here._give_back(ticket)
+            raise
         self._settle(here, ticket, outcome, started)
         return outcome
 
@@ -441,14 +447,13 @@ class CircuitBreaker(_seawall.Breaker):
             if type(ticket) is not int:
                 call.count("rejected")
                 return Failed(self._rejected(ticket))
-        started = here._clock() if here._timed else None
         try:
+            started = here._clock() if here._timed else None
             outcome = await inner(call)
-        except BaseException as error:
+        except BaseException:
             # Cancelled while a retry further in was waiting, or a listener has failed.
-            if here._abandon(ticket, here._now()):
-                here._tell()
-            raise error
+            here._give_back(ticket)
+            raise
         self._settle(here, ticket, outcome, started)
         return outcome
 

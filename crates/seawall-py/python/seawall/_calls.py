@@ -228,6 +228,12 @@ def refuse_coroutine(function: object, value: object) -> None:
         )
 
 
+def keep(error: BaseException, raised: BaseException) -> None:
+    """Has what a listener, predicate, clock or sleep raised say which error of the operation it met."""
+    if raised.__context__ is None and raised is not error:
+        exceptions.set_context(raised, error)
+
+
 def own_error(error: BaseException) -> BaseException:
     """The operation's own error, where a stack further in has given up on it."""
     while isinstance(error, exceptions.RetryExhaustedError):

@@ -18,7 +18,7 @@ from ._retry import (
     RetryExecutor,
     RetryPolicy,
     Seconds,
-    checked_callable,
+    checked_sync,
     checked_types,
     warn_of_unjoinable,
 )
@@ -121,7 +121,8 @@ def retry(
     if len(exceptions) == 1 and not _is_error_type(exceptions[0]) and not isinstance(exceptions[0], tuple):
         (function,) = exceptions
         exceptions = ()
-        if not (callable(function) or isinstance(function, (classmethod, staticmethod))):
+        # A descriptor, such as a property, is refused by name where functions are decorated.
+        if not (callable(function) or hasattr(type(function), "__get__")):
             raise TypeError(f"`exceptions` must be types of errors, but has {function!r}")
     if exceptions:
         if "retry_on" in settings:
@@ -198,7 +199,7 @@ def circuit_breaker(
     the name of one of them, each key has a breaker of its own, at most ``max_keys`` (1024) at a time.
     """
     if function is not None and not (
-        callable(function) or isinstance(function, (classmethod, staticmethod))
+        callable(function) or hasattr(type(function), "__get__")
     ):
         raise TypeError(f"`circuit_breaker` takes its settings by name, but was given {function!r}")
     if key is None:
@@ -215,7 +216,7 @@ class _ByKey:
 
     def __init__(self, breakers: CircuitBreakers, key: str | Key) -> None:
         self._breakers = breakers
-        self._key = key if isinstance(key, str) else checked_callable("key", key)
+        self._key = key if isinstance(key, str) else checked_sync("key", key)
 
     def __call__(self, function: Any) -> Any:
         if isinstance(function, (classmethod, staticmethod)):

@@ -7,12 +7,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
 from . import _events, _signatures
-from ._calls import AsyncStep, Call, Failed, NoneLeft, Step, finish, own_error, refuse_coroutine
+from ._calls import AsyncStep, Call, Failed, NoneLeft, Step, finish, keep, own_error, refuse_coroutine
 from ._retry import (
     ErrorTypes,
     Predicate,
     checked_callable,
-    checked_sync,
     is_control,
     operation,
     operation_async,
@@ -58,8 +57,6 @@ class FallbackChain:
         )
         self._async: Final = [entry for entry in given if _signatures.is_async(entry)]
         self.fallback_on: Final = types_or_predicate("fallback_on", fallback_on)
-        if not isinstance(self.fallback_on, (type, tuple)):
-            checked_sync("fallback_on", fallback_on)
         self.name: Final = name
 
     @property
@@ -110,7 +107,11 @@ class FallbackChain:
         by = self.fallback_on
         if isinstance(by, (type, tuple)):
             return isinstance(error, by) or isinstance(own_error(error), by)
-        return isinstance(error, Exception) and bool(by(own_error(error)))
+        try:
+            return isinstance(error, Exception) and bool(by(own_error(error)))
+        except BaseException as raised:
+            keep(error, raised)
+            raise
 
     def run(self, inner: Step, call: Call) -> Any:
         outcome = inner(call)

@@ -6,6 +6,7 @@ import datetime
 import enum
 import inspect
 import math
+import numbers
 import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -14,7 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, Protocol, TypeVar, cast, final
 
 from . import _events, _seawall, _signatures, _state, _waiting, exceptions
-from ._calls import CONTROL, AsyncStep, Call, Failed, GaveUp, Step, finish, own_error, refuse_coroutine
+from ._calls import CONTROL, AsyncStep, Call, Failed, GaveUp, Step, finish, keep, own_error, refuse_coroutine
 from ._seawall import RetryBudget
 
 P = ParamSpec("P")
@@ -52,7 +53,7 @@ def checked_types(field: str, given: object) -> ErrorTypes:
 def types_or_predicate(field: str, given: object) -> ErrorTypes | Predicate:
     if isinstance(given, (type, tuple)):
         return checked_types(field, given)
-    return cast(Predicate, checked_callable(field, given))
+    return cast(Predicate, checked_sync(field, given))
 
 
 def checked_callable(field: str, given: object) -> Callable[..., Any]:
@@ -66,6 +67,32 @@ def checked_sync(field: str, given: object) -> Callable[..., Any]:
     if _signatures.is_async(function):
         raise TypeError(f"`{field}` must not be a coroutine function, but is {given!r}")
     return function
+
+
+def optional_sync(field: str, given: object) -> Callable[..., Any] | None:
+    return None if given is None else checked_sync(field, given)
+
+
+def checked_flag(field: str, given: object) -> bool:
+    if not isinstance(given, bool):
+        raise TypeError(f"`{field}` must be a bool, but is {given!r}")
+    return given
+
+
+def checked_attempt(attempt: object) -> int:
+    if type(attempt) is not int:
+        raise TypeError(f"`attempt` must be an integer, but is {attempt!r}")
+    if attempt < 1:
+        raise ValueError(f"`attempt` must be 1 or more, but is {attempt!r}")
+    return attempt
+
+
+def read_clock(source: Callable[[], float]) -> float:
+    """The seconds that a `time_source` gives."""
+    now: object = source()
+    if not isinstance(now, numbers.Real):
+        raise TypeError(f"`time_source` must give seconds, but {source!r} gave {now!r}")
+    return float(now)
 
 
 def names(types: ErrorTypes, own: type[BaseException]) -> bool:
@@ -174,13 +201,11 @@ class RetryPolicy:
             "total_timeout": settings.get("total_timeout"),
             "max_retry_after": settings["max_retry_after"],
             "retry_on": types_or_predicate("retry_on", retry_on),
-            "retry_if_result": retry_if_result and checked_sync("retry_if_result", retry_if_result),
-            "retry_after": retry_after and checked_sync("retry_after", retry_after),
-            "retry_on_open": bool(retry_on_open),
-            "retry_on_exhausted": bool(retry_on_exhausted),
+            "retry_if_result": optional_sync("retry_if_result", retry_if_result),
+            "retry_after": optional_sync("retry_after", retry_after),
+            "retry_on_open": checked_flag("retry_on_open", retry_on_open),
+            "retry_on_exhausted": checked_flag("retry_on_exhausted", retry_on_exhausted),
         }
-        if not isinstance(fields["retry_on"], (type, tuple)):
-            checked_sync("retry_on", retry_on)
         for name, value in fields.items():
             object.__setattr__(self, name, value)
         object.__setattr__(self, "_rules", rules)
@@ -188,15 +213,13 @@ class RetryPolicy:
 
     def calculate_delay(self, attempt: int) -> float:
         """Draws the delay in seconds that follows attempt ``attempt``, counted from 1."""
-        if type(attempt) is not int:
-            raise TypeError(f"`attempt` must be an integer, but is {attempt!r}")
-        if attempt < 1:
-            raise ValueError(f"`attempt` must be 1 or more, but is {attempt!r}")
-        return self._rules.delay(min(attempt, 2**64 - 1))
+        return self._rules.delay(min(checked_attempt(attempt), 2**64 - 1))
 
     def should_retry(self, error: BaseException, attempt: int) -> bool:
         """Whether attempt ``attempt``, which ended in ``error``, is followed by another one."""
-        return attempt < self.max_attempts and self.is_transient(error)
+        if not isinstance(error, BaseException):
+            raise TypeError(f"`error` must be an error, but is {error!r}")
+        return checked_attempt(attempt) < self.max_attempts and self.is_transient(error)
 
     def is_transient(self, error: BaseException) -> bool:
         """Whether another attempt may mend ``error``."""
@@ -375,12 +398,10 @@ class RetryExecutor:
             None if on_success is None else checked_callable("on_success", on_success)
         )
         self.budget: Final = budget
-        self.reraise: Final = bool(reraise)
+        self.reraise: Final = checked_flag("reraise", reraise)
         self.name: Final = name
-        self.time_source: Final = (
-            None if time_source is None else checked_sync("time_source", time_source)
-        )
-        self.sleep_func: Final = None if sleep_func is None else checked_sync("sleep_func", sleep_func)
+        self.time_source: Final = optional_sync("time_source", time_source)
+        self.sleep_func: Final = optional_sync("sleep_func", sleep_func)
         self.async_sleep_func: Final = (
             None if async_sleep_func is None else checked_callable("async_sleep_func", async_sleep_func)
         )
@@ -417,10 +438,10 @@ class RetryExecutor:
             delay = course.settle(outcome)
             if delay is None:
                 if course.succeeded and self.on_success is not None:
-                    self.on_success(outcome)
+                    course.refuse_coroutine("on_success", self.on_success(outcome))
                 return course.outcome
             if self.on_retry is not None:
-                course.refuse_awaitable(course.tell(delay))
+                course.refuse_coroutine("on_retry", course.tell(delay))
             outcome = None
             course.let_go()
             course.sleep(delay)
@@ -439,9 +460,7 @@ class RetryExecutor:
                         await told
                 return course.outcome
             if self.on_retry is not None:
-                told = course.tell(delay)
-                if inspect.isawaitable(told):
-                    await told
+                await course.tell_async(delay)
             outcome = None
             course.let_go()
             await course.sleep_async(delay)
@@ -528,7 +547,7 @@ class Course:
     def now(self) -> float:
         source = self.executor.time_source
         if source is not None:
-            return float(source())
+            return read_clock(source)
         now = _state.world_now()
         return time.monotonic() if now is None else now
 
@@ -541,6 +560,15 @@ class Course:
 
     def settle(self, outcome: Any) -> float | None:
         """The delay before the next attempt, or `None` if nothing follows: `self.outcome` stands."""
+        try:
+            return self._settle(outcome)
+        except BaseException as raised:
+            if type(outcome) is Failed:
+                keep(outcome.error, raised)
+            self.errors.clear()
+            raise
+
+    def _settle(self, outcome: Any) -> float | None:
         self.made += 1
         policy = self.executor.policy
         self.outcome = self.last = outcome
@@ -633,28 +661,46 @@ class Course:
         try:
             return hook(*given)
         except BaseException as raised:
-            # The operation's error must not be lost where the listener fails.
-            if raised.__context__ is None and raised is not error:
-                raised.__context__ = error
+            self.interrupted(raised)
             raise
         finally:
             del last, error, given
 
-    def refuse_awaitable(self, told: Any) -> None:
-        if inspect.iscoroutine(told):
-            told.close()
+    async def tell_async(self, delay: float) -> None:
+        told = self.tell(delay)
+        if inspect.isawaitable(told):
+            try:
+                await told
+            except BaseException as raised:
+                self.interrupted(raised)
+                raise
+
+    def refuse_coroutine(self, field: str, given: object) -> None:
+        """Refuses what a sync call cannot await: a sleep of the kind would be none."""
+        if inspect.iscoroutine(given):
+            given.close()
             raise TypeError(
-                f"`on_retry` must not give a coroutine here, but {self.executor.on_retry!r} does"
+                f"`{field}` must not give a coroutine here, but {getattr(self.executor, field)!r} does"
             )
+
+    def interrupted(self, raised: BaseException) -> None:
+        """A listener, predicate, clock or sleep has failed, or the caller was ended while it waited."""
+        if self.errors:
+            keep(self.errors[-1], raised)
+            self.errors.clear()
 
     def sleep(self, delay: float) -> None:
         if delay <= 0 or self.mocked(delay):
             return
         sleep = self.executor.sleep_func
-        if sleep is None:
-            _waiting.sleep(delay)
-        else:
-            sleep(delay)
+        try:
+            if sleep is None:
+                _waiting.sleep(delay)
+            else:
+                self.refuse_coroutine("sleep_func", sleep(delay))
+        except BaseException as raised:
+            self.interrupted(raised)
+            raise
 
     async def sleep_async(self, delay: float) -> None:
         if delay <= 0 or self.mocked(delay):
@@ -663,10 +709,17 @@ class Course:
                 await _waiting.checkpoint()
             return
         sleep = self.executor.async_sleep_func
-        if sleep is None:
-            await _waiting.sleep_async(delay)
-        else:
-            await sleep(delay)
+        try:
+            if sleep is None:
+                await _waiting.sleep_async(delay)
+                return
+            waits = sleep(delay)
+            if not inspect.isawaitable(waits):
+                raise TypeError(f"`async_sleep_func` must give an awaitable, but {sleep!r} gave {waits!r}")
+            await waits
+        except BaseException as raised:
+            self.interrupted(raised)
+            raise
 
     def mocked(self, delay: float) -> bool:
         """A mocked call does not wait, whatever its sleeper: only a test's clock moves."""
@@ -685,7 +738,8 @@ def as_seconds(wish: float | datetime.timedelta | datetime.datetime | None) -> f
     if isinstance(wish, datetime.timedelta):
         return max(0.0, wish.total_seconds())
     if isinstance(wish, (int, float)) and not math.isnan(wish):
-        return max(0.0, float(wish))
+        # A float cannot hold every integer, and what is that long ends the call anyway.
+        return max(0.0, float(min(wish, 1e300)))
     return None
 
 
@@ -767,7 +821,7 @@ class Loop(_Loop):
         delay, self.delay = self.delay, None
         if delay is not None:
             if self.course.executor.on_retry is not None:
-                self.course.refuse_awaitable(self.course.tell(delay))
+                self.course.refuse_coroutine("on_retry", self.course.tell(delay))
             self.course.let_go()
             self.course.sleep(delay)
         return self.next()
@@ -787,9 +841,7 @@ class AsyncLoop(_Loop):
         delay, self.delay = self.delay, None
         if delay is not None:
             if self.course.executor.on_retry is not None:
-                told = self.course.tell(delay)
-                if inspect.isawaitable(told):
-                    await told
+                await self.course.tell_async(delay)
             self.course.let_go()
             await self.course.sleep_async(delay)
         return self.next()

@@ -221,7 +221,7 @@ def decorate(layer: Layer, function: Any) -> Any:
     if isinstance(function, (classmethod, staticmethod)):
         return type(function)(decorate(layer, function.__func__))
     if not callable(function):
-        raise TypeError(f"only functions can be decorated, but this is {function!r}")
+        raise TypeError(f"only functions can be decorated, and what is made of them goes above: {function!r}")
     if isinstance(function, type):
         raise TypeError(f"only functions can be decorated, and not a class: {function!r}")
     if _signatures.is_generator(function):
