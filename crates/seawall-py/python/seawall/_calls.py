@@ -57,14 +57,20 @@ class Note(Protocol):
 class GaveUp:
     """A retry gave up."""
 
-    __slots__ = ("attempts", "elapsed", "errors")
+    __slots__ = ("attempts", "before", "elapsed", "errors")
 
-    def __init__(self, attempts: int, elapsed: float, errors: tuple[BaseException, ...]) -> None:
+    def __init__(
+        self, attempts: int, elapsed: float, errors: tuple[BaseException, ...], before: Note | None
+    ) -> None:
         self.attempts = attempts
         self.elapsed = elapsed
         self.errors = errors
+        # A retry further in has the same name, and this one knows more.
+        self.before = before if isinstance(before, NoneLeft) else None
 
     def made(self, error: BaseException) -> BaseException:
+        if self.before is not None:
+            error = self.before.made(error)
         return exceptions.exhausted(
             error, attempts=self.attempts, elapsed=self.elapsed, attempt_errors=self.errors
         )
@@ -80,9 +86,11 @@ class NoneLeft:
         self.before = before
 
     def made(self, error: BaseException) -> BaseException:
+        before = self.before
+        if before is not None:
+            error = before.made(error)
         made = exceptions.fallback_exhausted(error, fallback_errors=self.errors)
-        if isinstance(self.before, GaveUp):
-            before = self.before
+        if isinstance(before, GaveUp):
             made.add_note(f"the primary gave up after {before.attempts} attempts in {before.elapsed:.3f} s")
         return made
 

@@ -620,7 +620,7 @@ class Course:
                 reason=follows,
             )
         if error is not None and not self.executor.reraise:
-            outcome.note = GaveUp(self.made, elapsed, tuple(self.errors))
+            outcome.note = GaveUp(self.made, elapsed, tuple(self.errors), outcome.note)
         self.errors.clear()
         return None
 
