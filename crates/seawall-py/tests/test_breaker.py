@@ -684,6 +684,20 @@ def test_nonsense_is_refused_with_its_name_and_value(
         CircuitBreakers(**settings)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"failure_rate": 0.5, "failure_window": 60, "success_threshold": 2},
+        {"slow_call_rate": 0.5, "slow_call_duration": 2, "over_calls": 20, "failure_threshold": 3},
+    ],
+)
+def test_settings_go_by_the_names_that_they_are_given_by(settings: dict[str, Any]) -> None:
+    complete = CircuitBreaker(**settings).settings
+    assert settings.items() <= complete.items()
+    assert CircuitBreaker(**complete).settings == complete
+
+
 def test_keys_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError, match="`max_keys` .* 0"):
         circuit_breaker(key="a", max_keys=0)

@@ -364,10 +364,15 @@ def test_retry_after_is_a_floor_and_ends_the_call_above_its_limit(clock: ManualC
     assert decorated(Operation(ValueError(datetime.timedelta(seconds=7))))() == "done"
     assert decorated(Operation(ValueError(datetime.datetime.now() - datetime.timedelta(1))))() == "done"
     assert 39 < clock.sleeps[0] <= 40 and clock.sleeps[1:] == [7, 1]
-    operation = Operation(*[ValueError(61)] * 3)
-    with pytest.raises(RetryExhaustedError):
-        decorated(operation)()
-    assert operation.calls == 1
+    for too_long in (61, float("inf"), 10**400):
+        operation = Operation(*[ValueError(too_long)] * 3)
+        with pytest.raises(RetryExhaustedError):
+            decorated(operation)()
+        assert operation.calls == 1
+    clock.sleeps.clear()
+    # What is no time asks for nothing.
+    for nonsense in ("soon", float("nan"), -1, True):
+        assert decorated(Operation(ValueError(nonsense)))() == "done" and clock.sleeps.pop() == 1
 
 
 def test_retry_after_is_read_off_http_responses() -> None:

@@ -411,6 +411,14 @@ def test_recursion_goes_as_deep_as_without() -> None:
         sys.setrecursionlimit(limit)
 
 
+@pytest.mark.parametrize("kind", [RetryPolicy, RetryExecutor, CircuitBreaker, FallbackChain])
+def test_every_setting_is_explained(kind: type) -> None:
+    explained = str(kind.__doc__)
+    for name, parameter in inspect.signature(kind).parameters.items():
+        if parameter.kind is parameter.KEYWORD_ONLY and name != "policy":
+            assert f"``{name}``" in explained or f"``{name}(" in explained, name
+
+
 def test_memory_stays_flat(monkeypatch: pytest.MonkeyPatch) -> None:
     # The records that pytest keeps are not ours.
     monkeypatch.setattr(logging.getLogger("seawall"), "disabled", True)

@@ -73,9 +73,29 @@ _entered: Final[contextvars.ContextVar[tuple[Entry, ...]]] = contextvars.Context
 class CircuitBreaker(_seawall.Breaker):
     """Stops calling an operation that keeps failing; for sync and async code alike.
 
-    It opens after ``failure_threshold`` failures in a row, or when ``failure_rate`` is reached over the
-    last ``over_calls`` calls or the last ``failure_window`` seconds. It belongs to one callee: share it
-    between all functions, threads and loops that call it.
+    It belongs to one callee: share it between all functions, threads and loops that call it. Times are
+    seconds or a ``timedelta``.
+
+    - ``failure_threshold`` (5, or none where a rate is set): opens after so many failures in a row.
+    - ``failure_rate`` (none): opens when this share of calls failed, of the last ``over_calls`` exactly, or in
+      the last ``failure_window`` seconds. ``minimum_calls`` (10, at most ``over_calls``) must be in there.
+    - ``slow_call_rate`` (none): opens when this share of these calls took ``slow_call_duration`` or longer.
+    - ``expected_exception`` (``Exception``): the types of errors that are failures, or a predicate; others are
+      answers, as successes are. ``failure_predicate`` is another name for a predicate. What ends the caller
+      counts neither way: KeyboardInterrupt, SystemExit, GeneratorExit, cancellation.
+    - ``recovery_timeout`` (60): stays open so long, up to 3 days. Each failed probe multiplies it by
+      ``recovery_multiplier`` (1), up to ``max_recovery_timeout`` (ten times it); ``recovery_jitter`` (0) adds a
+      random share of up to so much, so that a fleet does not probe in one instant.
+    - ``probes`` (1): how many calls half-open lets through at once; ``success_threshold`` (1): how many of
+      them must succeed to close. A probe that is cancelled frees its slot at once, one that hangs loses it
+      after ``probe_lease`` (``recovery_timeout``, at least 60) if another needs it.
+    - ``name``: in events and errors. ``dry_run`` (``False``): counts and tells, but rejects nothing.
+    - ``on_state_change(old, new)`` or ``(breaker, old, new)``: is called after each change, holding no lock;
+      what it raises is logged.
+    - ``time_source``: gives seconds, in the place of the machine's monotonic clock.
+
+    A rejected call raises CircuitBreakerOpenError. What makes no sense is a ValueError or TypeError that
+    names it.
     """
 
     __slots__ = (
@@ -212,7 +232,7 @@ class CircuitBreaker(_seawall.Breaker):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Every setting, complete; times in seconds."""
+        """Every setting of the decisions, complete and by its name here; times in seconds."""
         return self._settings()
 
     # By hand.
@@ -232,7 +252,7 @@ class CircuitBreaker(_seawall.Breaker):
     # To run something.
 
     def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Calls ``function`` unless the breaker rejects it."""
+        """Calls ``function``, or raises CircuitBreakerOpenError; its own errors pass as they are."""
         checked_callable("function", function)
         if _signatures.is_async(function):
             raise TypeError(
@@ -245,7 +265,10 @@ class CircuitBreaker(_seawall.Breaker):
     async def call_async(
         self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Awaits what ``function`` gives unless the breaker rejects the call."""
+        """Awaits what ``function`` gives, or raises CircuitBreakerOpenError; its own errors pass as they are.
+
+        Cancelled, the call counts neither way, and gives a probe's slot back at once.
+        """
         checked_callable("function", function)
         return cast(T, finish(await self.run_async(operation_async, Call(function, args, kwargs))))
 

@@ -280,7 +280,11 @@ class ForAsync:
 
 
 def timeout(seconds: Seconds, /) -> ForAsync:
-    """Decorates a coroutine function so that a call is given up after so many seconds."""
+    """Decorates a coroutine function so that a call is cancelled after so many seconds, or a ``timedelta``.
+
+    It then raises TimedOutError. What the operation raises itself passes as it is, a TimeoutError included,
+    and so does a cancellation from outside. A sync function is a TypeError.
+    """
     if callable(seconds):
         raise TypeError("`timeout` needs its seconds: timeout(5)")
     return ForAsync(Timeout(seconds))

@@ -27,7 +27,12 @@ class FallbackChain:
     """What to try, in order, when the primary fails: ``FallbackChain([a, b])`` or ``FallbackChain(a, b)``.
 
     A fallback without required parameters and without ``*args`` is called with nothing, any other one
-    with the primary's arguments. The first that succeeds answers.
+    with the primary's arguments. The first that succeeds answers. Where none does, the primary's error is
+    raised, also as a FallbackExhaustedError.
+
+    - ``fallback_on`` (``Exception``): the types of errors that they answer for, or a predicate; others pass.
+      What ends the caller always does.
+    - ``name``: is told in events.
     """
 
     __slots__ = ("__weakref__", "_async", "_entries", "fallback_on", "name")

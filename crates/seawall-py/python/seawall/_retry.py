@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import enum
 import inspect
-import math
 import numbers
 import time
 import warnings
@@ -105,8 +104,28 @@ def names(types: ErrorTypes, own: type[BaseException]) -> bool:
 class RetryPolicy:
     """How often and when to try again: plain, frozen data that can be shared by everything.
 
-    The delays have their settings from the Rust side, complete: what is left out stands here with its
-    default. A policy is also a loop, ``for attempt in policy:``, sync and async.
+    Times are seconds or a ``timedelta``. What is left out stands in the policy with its default.
+
+    - ``max_attempts`` (3): the most attempts of a call, the first included; 1 never retries.
+    - ``backoff_strategy``, or ``backoff`` ("exponential"): how delays grow, by a :class:`BackoffStrategy` or
+      its word.
+    - ``base_delay`` (1): the first delay. ``max_delay`` (60): the longest that backoff and jitter make.
+    - ``multiplier`` (2 for exponential, 1 for linear, 3 for decorrelated): what the strategy multiplies by.
+    - ``jitter`` (``True``, plus/minus 25 %): how delays are spread; ``False``, or "full", "equal", "none",
+      "decorrelated".
+    - ``total_timeout`` (none): no delay is begun that would end past this age of the call. It cuts no attempt
+      short; ``timeout`` around the retry does.
+    - ``retry_on`` (``Exception``): types of errors, or a predicate; all others are permanent. What ends the
+      caller is never tried again: KeyboardInterrupt, SystemExit, GeneratorExit, cancellation.
+    - ``retry_if_result`` (none): a predicate; results for which it holds are tried again, and the last one
+      is returned as it is.
+    - ``retry_after`` (none): takes from an error the seconds, ``timedelta`` or point in time that the callee
+      asks to wait; the delay is never shorter. Above ``max_retry_after`` (``max_delay``) the call ends at once.
+    - ``retry_on_open``, ``retry_on_exhausted`` (``False``): also try again what a circuit breaker, or a retry,
+      further in has ended.
+
+    What makes no sense is a ValueError or TypeError that names it. A policy is also a loop, ``for attempt in
+    policy:``, sync and async: ``with attempt:`` swallows a transient error while another attempt follows.
     """
 
     __slots__ = (
@@ -355,7 +374,19 @@ class RetryMock(Protocol):
 
 
 class RetryExecutor:
-    """A policy and what one attaches to it: listeners, a budget, a clock, a way to wait."""
+    """A policy and what one attaches to it: listeners, a budget, a clock, a way to wait.
+
+    - ``on_retry(attempt, error)`` or ``(attempt, error, delay)``: is called before each wait. ``on_success(value)``
+      when an attempt succeeds. Both may be coroutine functions where the operation is one. What they raise
+      ends the call.
+    - ``budget``: shared by whoever is given it; a retry that it does not pay for is not made.
+    - ``reraise`` (``False``): at the end raises the very error of the last attempt.
+    - ``name``: is told in events.
+    - ``time_source``: gives seconds, in the place of ``time.monotonic``. ``sleep_func`` waits for sync
+      operations, ``async_sleep_func`` for async ones; a delay of 0 calls neither.
+
+    Cancellation while it waits ends the call at once, with the operation's error as its context.
+    """
 
     __slots__ = (
         "__weakref__",
@@ -468,7 +499,10 @@ class RetryExecutor:
     # By itself.
 
     def execute_sync(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Calls ``function`` until it succeeds or the policy gives up."""
+        """Calls ``function`` until it succeeds or the policy gives up.
+
+        Raises a permanent error as it is, else the last one, also as a RetryExhaustedError.
+        """
         checked_callable("function", function)
         if _signatures.is_async(function):
             raise TypeError(
@@ -482,7 +516,10 @@ class RetryExecutor:
     async def execute_async(
         self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Awaits what ``function`` gives until it succeeds or the policy gives up."""
+        """Awaits what ``function`` gives until it succeeds or the policy gives up.
+
+        Raises a permanent error as it is, else the last one, also as a RetryExhaustedError.
+        """
         checked_callable("function", function)
         return cast(T, finish(await self.run_async(operation_async, Call(function, args, kwargs))))
 
@@ -737,8 +774,8 @@ def as_seconds(wish: float | datetime.timedelta | datetime.datetime | None) -> f
         wish = wish - datetime.datetime.now(wish.tzinfo)
     if isinstance(wish, datetime.timedelta):
         return max(0.0, wish.total_seconds())
-    if isinstance(wish, (int, float)) and not math.isnan(wish):
-        # A float cannot hold every integer, and what is that long ends the call anyway.
+    # Not NaN; and a float cannot hold every integer, but what is that long ends the call anyway.
+    if isinstance(wish, (int, float)) and wish == wish:
         return max(0.0, float(min(wish, 1e300)))
     return None
 
