@@ -341,7 +341,7 @@ impl Breaker {
         })
     }
 
-    /// Whoever was telling has stopped, with all told or not.
+    /// Whoever was telling has stopped before all was told.
     fn _stopped_telling(&self) {
         lock(&self.feed).telling = false;
     }

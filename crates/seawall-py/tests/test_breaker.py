@@ -543,6 +543,27 @@ def test_changes_are_told_once_and_in_order(caplog: pytest.LogCaptureFixture) ->
     assert records[0]["policy_name"] == "b"
 
 
+def test_whoever_has_told_all_does_not_let_a_third_tell_beside_a_second() -> None:
+    second: list[Any] = []
+
+    class Interleaved(CircuitBreaker):
+        __slots__ = ()
+
+        def _next_told(self, first: bool) -> Any:
+            told = super()._next_told(first)
+            if told is None and not second:
+                # Here, as another thread might: one more change, which that thread is telling now.
+                self._by_hand("close")
+                second.append(super()._next_told(True))
+            return told
+
+    breaker = Interleaved()
+    breaker.isolate()
+    assert second[0] is not None
+    breaker._by_hand("isolate")
+    assert CircuitBreaker._next_told(breaker, True) is None
+
+
 def test_listeners_may_take_the_breaker_too() -> None:
     told: list[Any] = []
     breaker, _ = made(failure_threshold=1, on_state_change=lambda *given: told.append(given))

@@ -417,8 +417,10 @@ class CircuitBreaker(_seawall.Breaker):
             while told is not None:
                 self._tell_one(*told)
                 told = self._next_told(False)
-        finally:
+        except BaseException:
+            # Else it has stopped already, and another may have begun.
             self._stopped_telling()
+            raise
 
     def _tell_one(self, kind: str, old: str, new: str, cause: str, open_for: float | None) -> None:
         fields: dict[str, Any] = {"policy": "breaker", "name": self.name}
