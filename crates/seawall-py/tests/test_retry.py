@@ -662,6 +662,12 @@ def test_observers_hear_of_everything_and_harm_nobody(caplog: pytest.LogCaptureF
         observe(5)  # type: ignore[arg-type]
 
 
+def test_events_can_be_sent_on() -> None:
+    event = Event("retry_scheduled", {"attempt": 1})
+    for sent in (copy.copy(event), copy.deepcopy(event), pickle.loads(pickle.dumps(event))):
+        assert sent.kind == "retry_scheduled" and sent.attempt == 1
+
+
 def test_timed_out_attempts_are_transient() -> None:
     assert retry(base_delay=0)(Operation(TimedOutError(1.0)))() == "done"
 

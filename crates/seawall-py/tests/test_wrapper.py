@@ -77,6 +77,28 @@ def test_defaults_are_the_very_objects() -> None:
     assert append(1) is default and append(2) is default and default == [1, 2]
 
 
+def test_what_is_called_has_its_own_parameters_whatever_it_shows() -> None:
+    """Frameworks show less, or other, than they take."""
+
+    @functools.wraps(test_defaults_are_the_very_objects)
+    def shows_less(*args: object, **more: object) -> tuple[Any, ...]:
+        return args, more
+
+    shown = inspect.Signature(
+        [inspect.Parameter("a", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=1)]
+    )
+    shows_less.__signature__ = shown  # type: ignore[attr-defined]
+    for function in (quick(shows_less), quick(functools.partial(shows_less))):
+        assert function() == ((), {}) and function(1, 2, hidden=3) == ((1, 2), {"hidden": 3})
+    assert inspect.signature(quick(shows_less)) == shown
+
+    def keywords(*, a: int = 1) -> int:
+        return a
+
+    keywords.__signature__ = shown  # type: ignore[attr-defined]
+    assert quick(keywords)(a=3) == 3 and quick(keywords)() == 1
+
+
 def test_parameters_may_be_called_as_ours() -> None:
     @circuit_breaker
     def awkward(_seawall_core: int, core: int, self: int, fn: int, *, _seawall__error: int) -> int:

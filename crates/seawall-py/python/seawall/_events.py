@@ -45,6 +45,10 @@ class Event:
         self.kind = kind
         self.fields = fields
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # For queues: what is copied without its fields would ask itself for them.
+        return Event, (self.kind, dict(self.fields))
+
     def __getattr__(self, name: str) -> Any:
         try:
             return self.fields[name]

@@ -245,7 +245,7 @@ def decorate(layer: Layer, function: Any) -> Any:
 
 def _wrap(stack: Stack) -> FunctionType:
     function = stack.function
-    found = _signatures.signature(function)
+    found = _signatures.real_signature(function)
     parameters = () if found is None else tuple(found.parameters.values())
     if found is None or not all(parameter.name.isidentifier() for parameter in parameters):
         shape: Shape = (("args", _VAR_POSITIONAL, False), ("kwargs", _VAR_KEYWORD, False))
