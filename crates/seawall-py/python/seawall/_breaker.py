@@ -10,20 +10,30 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, ParamSpec, TypeVar, cast
 
 from . import _events, _seawall, _signatures, _state
-from ._calls import AsyncStep, Call, Failed, Step, finish, keep, own_error, refuse_coroutine
-from ._retry import (
+from ._arguments import (
     ErrorTypes,
     Predicate,
     Seconds,
     checked_callable,
     checked_flag,
     checked_sync,
-    is_control,
     names,
-    operation,
-    operation_async,
+    optional_sync,
     read_clock,
     types_or_predicate,
+)
+from ._calls import (
+    AsyncStep,
+    Call,
+    Failed,
+    Step,
+    finish,
+    is_control,
+    keep,
+    operation,
+    operation_async,
+    own_error,
+    refuse_coroutine,
 )
 from .exceptions import CircuitBreakerOpenError
 
@@ -162,7 +172,7 @@ class CircuitBreaker(_seawall.Breaker):
             dry_run=checked_flag("dry_run", dry_run),
         )
         self.name = name
-        self.time_source = None if time_source is None else checked_sync("time_source", time_source)
+        self.time_source = optional_sync("time_source", time_source)
         self._counts = counts
         self._timed = slow_call_duration is not None
         self._on_state_change = None

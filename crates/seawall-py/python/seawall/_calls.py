@@ -7,6 +7,7 @@ the context of another, and tracebacks show the user's frames and not ours.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from typing import Any, Protocol, cast
@@ -16,6 +17,14 @@ from ._seawall import Tally
 
 #: What is passed on at once: never retried, never counted, whatever was named.
 CONTROL = (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError)
+
+
+def is_control(error: BaseException) -> bool:
+    """Whether an error ends the caller and says nothing of the operation."""
+    if isinstance(error, Exception):
+        return False
+    # trio's is private to trio, and asking for it must not import trio.
+    return isinstance(error, CONTROL) or type(error).__name__ == "Cancelled"
 
 
 class Failed:
@@ -174,6 +183,23 @@ async def operate_async(call: Call) -> Any:
             started, call.started = call.started, None
             return await go_on(*started)
         return await call.function(*call.args, **call.kwargs)
+    except BaseException as error:
+        return Failed(error)
+
+
+def operation(call: Call) -> Any:
+    """The function of `execute_sync` and its like."""
+    try:
+        return call.function(*call.args, **call.kwargs)
+    except BaseException as error:
+        return Failed(error)
+
+
+async def operation_async(call: Call) -> Any:
+    """The function of `execute_async` and its like: a lambda may give a coroutine, or a plain value."""
+    try:
+        value = call.function(*call.args, **call.kwargs)
+        return await value if inspect.isawaitable(value) else value
     except BaseException as error:
         return Failed(error)
 

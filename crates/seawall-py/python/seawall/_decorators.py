@@ -7,19 +7,15 @@ from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable
 from typing import Any, Final, ParamSpec, TypeVar, cast, overload
 
 from . import _signatures
+from ._arguments import ErrorTypes, Predicate, Seconds, checked_sync, checked_types
 from ._breaker import CircuitBreaker, CircuitBreakers, Key, Keyed
 from ._calls import Layer
 from ._fallback import FallbackChain
 from ._retry import (
     BackoffStrategy,
-    ErrorTypes,
-    Predicate,
     RetryAfter,
     RetryExecutor,
     RetryPolicy,
-    Seconds,
-    checked_sync,
-    checked_types,
     warn_of_unjoinable,
 )
 from ._seawall import RetryBudget

@@ -7,15 +7,20 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
 from . import _events, _signatures
-from ._calls import AsyncStep, Call, Failed, NoneLeft, Step, finish, keep, own_error, refuse_coroutine
-from ._retry import (
-    ErrorTypes,
-    Predicate,
-    checked_callable,
+from ._arguments import ErrorTypes, Predicate, checked_callable, types_or_predicate
+from ._calls import (
+    AsyncStep,
+    Call,
+    Failed,
+    NoneLeft,
+    Step,
+    finish,
     is_control,
+    keep,
     operation,
     operation_async,
-    types_or_predicate,
+    own_error,
+    refuse_coroutine,
 )
 
 P = ParamSpec("P")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import enum
 import inspect
-import numbers
 import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -14,15 +13,38 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, Protocol, TypeVar, cast, final
 
 from . import _events, _seawall, _signatures, _state, _waiting, exceptions
-from ._calls import CONTROL, AsyncStep, Call, Failed, GaveUp, Step, finish, keep, own_error, refuse_coroutine
+from ._arguments import (
+    ErrorTypes,
+    Predicate,
+    Seconds,
+    checked_attempt,
+    checked_callable,
+    checked_flag,
+    names,
+    optional_sync,
+    read_clock,
+    types_or_predicate,
+)
+from ._calls import (
+    CONTROL,
+    AsyncStep,
+    Call,
+    Failed,
+    GaveUp,
+    Step,
+    finish,
+    is_control,
+    keep,
+    operation,
+    operation_async,
+    own_error,
+    refuse_coroutine,
+)
 from ._seawall import RetryBudget
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-ErrorTypes = type[BaseException] | tuple[type[BaseException], ...]
-Predicate = Callable[[BaseException], object]
-Seconds = float | datetime.timedelta
 RetryAfter = Callable[[Any], "float | datetime.timedelta | datetime.datetime | None"]
 
 
@@ -36,68 +58,6 @@ class BackoffStrategy(str, enum.Enum):
     DECORRELATED = "decorrelated"
 
     __str__ = str.__str__
-
-
-def checked_types(field: str, given: object) -> ErrorTypes:
-    """`given` as what `isinstance` takes, or an error that names the argument."""
-    kinds = given if isinstance(given, tuple) else (given,)
-    if not kinds:
-        raise ValueError(f"`{field}` must name at least one type of error, but is ()")
-    for kind in kinds:
-        if not (isinstance(kind, type) and issubclass(kind, BaseException)):
-            raise TypeError(f"`{field}` must be types of errors, but has {kind!r}")
-    return cast(ErrorTypes, given)
-
-
-def types_or_predicate(field: str, given: object) -> ErrorTypes | Predicate:
-    if isinstance(given, (type, tuple)):
-        return checked_types(field, given)
-    return cast(Predicate, checked_sync(field, given))
-
-
-def checked_callable(field: str, given: object) -> Callable[..., Any]:
-    if not callable(given):
-        raise TypeError(f"`{field}` must be callable, but is {given!r}")
-    return given
-
-
-def checked_sync(field: str, given: object) -> Callable[..., Any]:
-    function = checked_callable(field, given)
-    if _signatures.is_async(function):
-        raise TypeError(f"`{field}` must not be a coroutine function, but is {given!r}")
-    return function
-
-
-def optional_sync(field: str, given: object) -> Callable[..., Any] | None:
-    return None if given is None else checked_sync(field, given)
-
-
-def checked_flag(field: str, given: object) -> bool:
-    if not isinstance(given, bool):
-        raise TypeError(f"`{field}` must be a bool, but is {given!r}")
-    return given
-
-
-def checked_attempt(attempt: object) -> int:
-    if type(attempt) is not int:
-        raise TypeError(f"`attempt` must be an integer, but is {attempt!r}")
-    if attempt < 1:
-        raise ValueError(f"`attempt` must be 1 or more, but is {attempt!r}")
-    return attempt
-
-
-def read_clock(source: Callable[[], float]) -> float:
-    """The seconds that a `time_source` gives."""
-    now: object = source()
-    if not isinstance(now, numbers.Real):
-        raise TypeError(f"`time_source` must give seconds, but {source!r} gave {now!r}")
-    return float(now)
-
-
-def names(types: ErrorTypes, own: type[BaseException]) -> bool:
-    """Whether a policy's own error is named itself, and not only a base of it."""
-    kinds = types if isinstance(types, tuple) else (types,)
-    return any(issubclass(kind, own) for kind in kinds)
 
 
 @final
@@ -349,14 +309,6 @@ def warn_of_unjoinable(types: ErrorTypes) -> None:
             )
 
 
-def is_control(error: BaseException) -> bool:
-    """Whether an error ends the caller and says nothing of the operation."""
-    if isinstance(error, Exception):
-        return False
-    # trio's is private to trio, and asking for it must not import trio.
-    return isinstance(error, CONTROL) or type(error).__name__ == "Cancelled"
-
-
 class InjectedError(Exception):
     """What a mock makes an attempt end in; every retry takes it for transient."""
 
@@ -529,23 +481,6 @@ class RetryExecutor:
 
     def __aiter__(self) -> AsyncIterator[Attempt]:
         return AsyncLoop(self)
-
-
-def operation(call: Call) -> Any:
-    """The function of `execute_sync` and its like."""
-    try:
-        return call.function(*call.args, **call.kwargs)
-    except BaseException as error:
-        return Failed(error)
-
-
-async def operation_async(call: Call) -> Any:
-    """The function of `execute_async` and its like: a lambda may give a coroutine, or a plain value."""
-    try:
-        value = call.function(*call.args, **call.kwargs)
-        return await value if inspect.isawaitable(value) else value
-    except BaseException as error:
-        return Failed(error)
 
 
 #: The errors of so many attempts are kept, the latest ones.

@@ -7,8 +7,8 @@ import sys
 from typing import Any, Final
 
 from . import _events, _seawall, _waiting
-from ._calls import AsyncStep, Call, Failed, Step
-from ._retry import Seconds, is_control
+from ._arguments import Seconds
+from ._calls import AsyncStep, Call, Failed, Step, is_control
 from .exceptions import TimedOutError
 
 
