@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import functools
 import gc
@@ -25,6 +26,7 @@ from seawall import (
     RetryExecutor,
     RetryExhaustedError,
     RetryPolicy,
+    TimedOutError,
     circuit_breaker,
     fallback,
     retry,
@@ -341,6 +343,14 @@ def fail_once() -> Any:
     return operation
 
 
+def breaks(*given: object) -> Any:
+    raise RuntimeError
+
+
+async def stays() -> None:
+    await asyncio.sleep(60)
+
+
 def looping_until_it_works() -> None:
     operation = fail_once()
     for attempt in RetryPolicy(max_attempts=2, base_delay=0):
@@ -373,6 +383,12 @@ def looping() -> None:
         lambda: CircuitBreaker().call(fail),
         looping,
         looping_until_it_works,
+        retry(on_retry=breaks)(circuit_breaker(fail)),
+        retry(retry_on=breaks)(circuit_breaker(fail)),
+        retry(time_source=breaks)(fail),
+        retry(sleep_func=breaks)(circuit_breaker(fail)),
+        CircuitBreaker(failure_predicate=breaks).protect(fail),
+        fallback([int], fallback_on=breaks)(fail),
         quick(fail_async),
         fallback([fail_async, fail])(circuit_breaker(quick(fail_async))),
     ],
@@ -390,7 +406,7 @@ def test_a_failed_call_leaves_no_cycle_behind(call: Any) -> None:
             if inspect.iscoroutine(called):
                 # No loop: nothing of it waits.
                 called.send(None)
-        except (ValueError, RetryExhaustedError, FallbackExhaustedError, StopIteration):
+        except (ValueError, RuntimeError, TimedOutError, StopIteration):
             pass
 
     gc.collect()
@@ -398,6 +414,26 @@ def test_a_failed_call_leaves_no_cycle_behind(call: Any) -> None:
     try:
         one()
         assert watches[0]() is None
+    finally:
+        gc.enable()
+
+
+def test_a_call_that_timed_out_leaves_no_cycle_behind() -> None:
+    limited = quick(timeout(0)(stays))
+
+    async def left() -> int:
+        gc.collect()
+        with contextlib.suppress(TimedOutError):
+            await limited()
+        return gc.collect()
+
+    async def main() -> None:
+        await left()  # asyncio makes things of its own, once
+        assert await left() == 0
+
+    gc.disable()
+    try:
+        asyncio.run(main())
     finally:
         gc.enable()
 

@@ -407,6 +407,7 @@ class CircuitBreaker(_seawall.Breaker):
             here._give_back(ticket)
             if type(outcome) is Failed:
                 keep(outcome.error, raised)
+                outcome.drop()
             raise
         if failed is None:
             here._give_back(ticket)

@@ -110,8 +110,9 @@ class FallbackChain:
                 f"`fallbacks` of a sync function must not be coroutine functions, but has {self._async[0]!r}"
             )
 
-    def covers(self, error: BaseException) -> bool:
-        """Whether the fallbacks answer in place of ``error``."""
+    def covers(self, outcome: Failed) -> bool:
+        """Whether the fallbacks answer in its place."""
+        error = outcome.error
         if is_control(error):
             return False
         by = self.fallback_on
@@ -121,11 +122,12 @@ class FallbackChain:
             return isinstance(error, Exception) and bool(by(own_error(error)))
         except BaseException as raised:
             keep(error, raised)
+            outcome.drop()
             raise
 
     def run(self, inner: Step, call: Call) -> Any:
         outcome = inner(call)
-        if type(outcome) is not Failed or not self.covers(outcome.error):
+        if type(outcome) is not Failed or not self.covers(outcome):
             return outcome
         errors: list[BaseException] = []
         for at, (fallback, wants_arguments) in enumerate(self._entries):
@@ -155,7 +157,7 @@ class FallbackChain:
 
     async def run_async(self, inner: AsyncStep, call: Call) -> Any:
         outcome = await inner(call)
-        if type(outcome) is not Failed or not self.covers(outcome.error):
+        if type(outcome) is not Failed or not self.covers(outcome):
             return outcome
         errors: list[BaseException] = []
         for at, (fallback, wants_arguments) in enumerate(self._entries):

@@ -538,6 +538,7 @@ class Course:
             if type(outcome) is Failed:
                 keep(outcome.error, raised)
             self.errors.clear()
+            self.let_go()
             raise
 
     def _settle(self, outcome: Any) -> float | None:
@@ -659,7 +660,8 @@ class Course:
         """A listener, predicate, clock or sleep has failed, or the caller was ended while it waited."""
         if self.errors:
             keep(self.errors[-1], raised)
-            self.errors.clear()
+        self.errors.clear()
+        self.let_go()
 
     def sleep(self, delay: float) -> None:
         if delay <= 0 or self.mocked(delay):
