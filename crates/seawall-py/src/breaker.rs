@@ -53,8 +53,6 @@ fn lock(feed: &Mutex<Feed>) -> MutexGuard<'_, Feed> {
     feed.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Python's own monotonic clock is exact: a breaker that reopens in 50 ms does so when a test that has
-/// slept 50 ms looks at it.
 /// A reading that costs a tenth of an exact one, and how far it may be ahead of that, in ms. Never behind.
 pub(crate) fn coarse_clock() -> (Tick, u64) {
     static AHEAD: OnceLock<(u64, u64)> = OnceLock::new();
@@ -67,6 +65,8 @@ pub(crate) fn coarse_clock() -> (Tick, u64) {
     (Tick::from_millis(Tick::now().as_millis().wrapping_add(ahead)), 2 * step + 1)
 }
 
+/// The time that Python gives, or else the machine's, exact as Python's own monotonic clock is: a breaker
+/// that reopens in 50 ms does so when a test that has slept 50 ms looks at it.
 pub(crate) fn clock(now: Option<f64>) -> Tick {
     static EPOCH: OnceLock<Instant> = OnceLock::new();
     tick(now.unwrap_or_else(|| EPOCH.get_or_init(Instant::now).elapsed().as_secs_f64()))
@@ -230,12 +230,12 @@ impl Breaker {
         Ok(!lock(&this.feed).waiting.is_empty())
     }
 
-    /// Gives a ticket back without an outcome. True if there is something to tell the observers.
-    #[pyo3(signature = (ticket, now=None))]
-    fn _abandon(slf: &Bound<'_, Self>, ticket: i128, now: Option<f64>) -> PyResult<bool> {
+    /// Gives a ticket back without an outcome, at whatever time: a clock that has failed must not keep it
+    /// from that. True if there is something to tell the observers.
+    fn _abandon(slf: &Bound<'_, Self>, ticket: i128) -> PyResult<bool> {
         let this = slf.get();
         if let Ok(ticket) = u64::try_from(ticket) {
-            foreign::at(clock(now), || foreign::abandon(&this.breaker, ticket));
+            foreign::abandon(&this.breaker, ticket);
         }
         Self::_show(slf)?;
         Ok(!lock(&this.feed).waiting.is_empty())
@@ -341,7 +341,7 @@ impl Breaker {
         })
     }
 
-    /// Whoever was telling has stopped, with all told or not.
+    /// Whoever was telling has stopped before all was told.
     fn _stopped_telling(&self) {
         lock(&self.feed).telling = false;
     }

@@ -29,10 +29,12 @@ static SWITCHES: AtomicUsize = AtomicUsize::new(0);
 static HEARD: AtomicBool = AtomicBool::new(false);
 
 /// One for each stack of decorators. True if the call has to take the slow way: a mock is switched on
-/// anywhere, a budget would earn by a success, or the stack has a part in each call.
+/// anywhere, a budget would earn by a success, the stack has a part in each call, or this is its first.
 #[pyclass(frozen, module = "seawall._seawall")]
 pub(crate) struct Core {
     always: bool,
+    /// `always`, or no call has shown yet what the function gives.
+    slow: AtomicBool,
     budgets: Vec<Arc<seawall::RetryBudget>>,
     /// Where a rejection by it is the end of the call.
     outermost: Option<Arc<seawall::CircuitBreaker>>,
@@ -44,12 +46,14 @@ impl Core {
     #[new]
     fn new(
         always: bool,
+        first: bool,
         budgets: Vec<PyRef<'_, RetryBudget>>,
         outermost: Option<PyRef<'_, Breaker>>,
         tally: PyRef<'_, Tally>,
     ) -> Self {
         Self {
             always,
+            slow: AtomicBool::new(always || first),
             budgets: budgets.iter().map(|budget| Arc::clone(&budget.0)).collect(),
             outermost: outermost.map(|breaker| Arc::clone(&breaker.breaker)),
             tally: Arc::clone(&tally.0),
@@ -58,9 +62,14 @@ impl Core {
 
     #[inline]
     fn __bool__(&self) -> bool {
-        self.always
+        self.slow.load(Relaxed)
             || SWITCHES.load(Relaxed) > 0
             || self.budgets.iter().any(|budget| !foreign::is_full(budget))
+    }
+
+    /// Has the next call take the slow way as the first one, or takes that back.
+    fn first(&self, first: bool) {
+        self.slow.store(self.always || first, Relaxed);
     }
 
     /// Raises if the call is plainly rejected and nobody has to hear of it; else does nothing.

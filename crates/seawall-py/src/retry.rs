@@ -1,6 +1,6 @@
 //! Retry: rules, the attempts of one call, budgets.
 
-use crate::values::{age, given, number, refused, seconds, whole, wrong_type};
+use crate::values::{age, given, number, python_name, refused, seconds, whole, wrong_type};
 use pyo3::{
     IntoPyObjectExt,
     prelude::*,
@@ -125,7 +125,7 @@ pub(crate) fn settings<'py>(
             SettingValue::Flag(value) => value.into_bound_py_any(py)?,
             other => other.to_string().into_bound_py_any(py)?,
         };
-        all.set_item(field, value)?;
+        all.set_item(python_name(field), value)?;
     }
     Ok(all)
 }

@@ -10,12 +10,17 @@ use std::time::Duration;
 
 /// What the settings are called in Python, where that differs.
 const NAMES: [(&str, &str); 2] =
-    [("`over_time`", "`failure_window`"), ("`successes_to_close`", "`success_threshold`")];
+    [("over_time", "failure_window"), ("successes_to_close", "success_threshold")];
+
+/// What a setting is called in Python.
+pub(crate) fn python_name(field: &str) -> &str {
+    NAMES.iter().find(|(rust, _)| *rust == field).map_or(field, |(_, python)| python)
+}
 
 pub(crate) fn refused(invalid: &InvalidSetting) -> PyErr {
     let mut text = invalid.to_string();
     for (rust, python) in NAMES {
-        text = text.replace(rust, python);
+        text = text.replace(&format!("`{rust}`"), &format!("`{python}`"));
     }
     PyValueError::new_err(text)
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import copy
 import gc
@@ -23,6 +24,7 @@ from seawall import (
     CircuitState,
     RetryExhaustedError,
     TimedOutError,
+    _waiting,
     circuit_breaker,
     fallback,
     observe,
@@ -377,6 +379,58 @@ def test_a_cancelled_probe_frees_its_slot() -> None:
     asyncio.run(main(breaker.protect(retry(base_delay=60)(failing_first))))
 
 
+@pytest.mark.parametrize("timed", [{}, {"over_calls": 9, "slow_call_rate": 1.0, "slow_call_duration": 9}])
+@pytest.mark.parametrize("reading", range(1, 5))
+def test_a_clock_that_fails_keeps_no_probe_s_slot(reading: int, timed: dict[str, Any], run: Run) -> None:
+    """Whichever of its readings it is that fails."""
+    readings = 0
+    now = 0.0
+
+    def clock() -> float:
+        nonlocal readings
+        readings += 1
+        if readings == reading:
+            raise OSError("no clock")
+        return now
+
+    def entered() -> None:
+        with breaker:
+            pass
+
+    error = LookupError()
+    breaker: CircuitBreaker
+    for attempt in (
+        lambda: breaker.call(int),
+        lambda: breaker.call(fail, error),
+        lambda: run(breaker.call_async(_waiting.checkpoint)),
+        entered,
+    ):
+        readings = 10
+        breaker = CircuitBreaker(1, 1, time_source=clock, **timed)
+        with pytest.raises(LookupError):
+            breaker.call(fail, error)
+        now, readings = now + 2, 0
+        with contextlib.suppress(OSError, LookupError):
+            attempt()
+        readings = 10
+        assert breaker.counters.probes_in_flight == 0
+
+
+def test_a_predicate_that_fails_shows_the_error() -> None:
+    error = LookupError()
+
+    def predicate(error: BaseException) -> bool:
+        raise RuntimeError
+
+    for protected in (
+        CircuitBreaker(failure_predicate=predicate).protect(fail),
+        fallback(int, fallback_on=predicate)(fail),
+    ):
+        with pytest.raises(RuntimeError) as caught:
+            protected(error)
+        assert caught.value.__context__ is error
+
+
 def test_sixteen_threads_in_half_open_admit_the_permitted_probes() -> None:
     for probes in (1, 3):
         breaker, clock = made(failure_threshold=1, recovery_timeout=1, probes=probes, success_threshold=probes)
@@ -489,6 +543,27 @@ def test_changes_are_told_once_and_in_order(caplog: pytest.LogCaptureFixture) ->
     assert records[0]["policy_name"] == "b"
 
 
+def test_whoever_has_told_all_does_not_let_a_third_tell_beside_a_second() -> None:
+    second: list[Any] = []
+
+    class Interleaved(CircuitBreaker):
+        __slots__ = ()
+
+        def _next_told(self, first: bool) -> Any:
+            told = super()._next_told(first)
+            if told is None and not second:
+                # Here, as another thread might: one more change, which that thread is telling now.
+                self._by_hand("close")
+                second.append(super()._next_told(True))
+            return told
+
+    breaker = Interleaved()
+    breaker.isolate()
+    assert second[0] is not None
+    breaker._by_hand("isolate")
+    assert CircuitBreaker._next_told(breaker, True) is None
+
+
 def test_listeners_may_take_the_breaker_too() -> None:
     told: list[Any] = []
     breaker, _ = made(failure_threshold=1, on_state_change=lambda *given: told.append(given))
@@ -597,7 +672,9 @@ def test_two_breakers_in_a_stack_both_count() -> None:
         (ValueError, {"expected_exception": ()}, r"`expected_exception` .* \(\)"),
         (TypeError, {"expected_exception": 5}, "`expected_exception` .* 5"),
         (TypeError, {"expected_exception": (ValueError, int)}, "`expected_exception` .* 'int'"),
+        (TypeError, {"expected_exception": asyncio.sleep}, "`expected_exception` .* coroutine"),
         (TypeError, {"failure_predicate": 5}, "`failure_predicate` .* 5"),
+        (TypeError, {"dry_run": "no"}, "`dry_run` .* 'no'"),
         (TypeError, {"failure_predicate": bool, "expected_exception": OSError}, "`failure_predicate`"),
         (ValueError, {"success_threshold": 0}, "`success_threshold` .* 0"),
         (ValueError, {"failure_rate": 1.5, "over_calls": 5}, "`failure_rate` .* 1.5"),
@@ -628,6 +705,20 @@ def test_nonsense_is_refused_with_its_name_and_value(
         CircuitBreakers(**settings)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"failure_rate": 0.5, "failure_window": 60, "success_threshold": 2},
+        {"slow_call_rate": 0.5, "slow_call_duration": 2, "over_calls": 20, "failure_threshold": 3},
+    ],
+)
+def test_settings_go_by_the_names_that_they_are_given_by(settings: dict[str, Any]) -> None:
+    complete = CircuitBreaker(**settings).settings
+    assert settings.items() <= complete.items()
+    assert CircuitBreaker(**complete).settings == complete
+
+
 def test_keys_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError, match="`max_keys` .* 0"):
         circuit_breaker(key="a", max_keys=0)
@@ -635,6 +726,8 @@ def test_keys_that_make_no_sense_are_refused() -> None:
         circuit_breaker(key="a", max_keys=True)
     with pytest.raises(TypeError, match="`max_keys` needs"):
         circuit_breaker(max_keys=5)
+    with pytest.raises(TypeError, match="`key` .* coroutine"):
+        circuit_breaker(key=asyncio.sleep)
     with pytest.raises(TypeError, match="`key` .* 5"):
         circuit_breaker(key=5)  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="by name"):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from conftest import Run
 
-from seawall import _signatures, FallbackChain, FallbackExhaustedError, fallback, retry
+from seawall import FallbackChain, FallbackExhaustedError, RetryExhaustedError, _signatures, fallback, retry
 
 
 def fail(*args: object) -> Any:
@@ -123,6 +123,35 @@ def test_it_says_when_the_primary_had_been_tried_again() -> None:
         fallback([fail])(retry(max_attempts=2, base_delay=0)(fail))()
     assert isinstance(caught.value.primary_error, ValueError)
     assert "gave up after 2 attempts" in caught.value.__notes__[0]
+
+
+class OwnNames(Exception):
+    attempts = 0  # ours are called so: it cannot be joined
+
+
+@pytest.mark.parametrize("between", [lambda function: function, lambda function: lambda: function()])
+@pytest.mark.parametrize("error", [KeyError("a"), OwnNames()])
+def test_every_clause_of_the_page_catches_what_it_is_named_for(between: Any, error: Exception) -> None:
+    """In one stack as across a foreign decorator, whichever stands outside."""
+
+    def operation() -> None:
+        raise error
+
+    again = retry(max_attempts=2, base_delay=0)
+    with pytest.raises(FallbackExhaustedError) as caught:
+        fallback(fail)(between(again(operation)))()
+    assert isinstance(caught.value, RetryExhaustedError) and caught.value.attempts == 2
+    assert isinstance(caught.value.primary_error, RetryExhaustedError)
+    assert caught.value.last_error is caught.value.primary_error.last_error is error
+    with pytest.raises(RetryExhaustedError) as outside:
+        again(between(fallback(fail)(operation)))()
+    assert outside.value.attempts == 2
+    if isinstance(error, KeyError):
+        assert isinstance(caught.value, KeyError) and isinstance(outside.value, KeyError)
+        assert isinstance(outside.value, FallbackExhaustedError)
+        assert isinstance(outside.value.fallback_errors[0], ValueError)
+    else:
+        assert isinstance(outside.value.__cause__, FallbackExhaustedError)
 
 
 def test_it_answers_only_for_what_it_is_told_to() -> None:

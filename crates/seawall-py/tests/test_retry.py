@@ -136,6 +136,10 @@ def test_decorrelated_is_a_strategy_that_jitter_selects_too() -> None:
         (TypeError, {"retry_on": asyncio.sleep}, "`retry_on` .* coroutine"),
         (TypeError, {"retry_after": 5}, "`retry_after` .* 5"),
         (TypeError, {"retry_if_result": 5}, "`retry_if_result` .* 5"),
+        (TypeError, {"retry_if_result": 0}, "`retry_if_result` .* 0"),
+        (TypeError, {"retry_after": ()}, r"`retry_after` .* \(\)"),
+        (TypeError, {"retry_on_open": "no"}, "`retry_on_open` .* 'no'"),
+        (TypeError, {"retry_on_exhausted": None}, "`retry_on_exhausted` .* None"),
         (TypeError, {"attempts": 5}, "attempts"),
     ],
 )
@@ -159,6 +163,7 @@ def test_nonsense_is_refused_with_its_name_and_value(
         ({"policy": 5}, "`policy` .* 5"),
         ({"policy": exact, "max_attempts": 5}, "`policy` .*`max_attempts`"),
         ({"name": 5}, "`name` .* 5"),
+        ({"reraise": "no"}, "`reraise` .* 'no'"),
     ],
 )
 def test_what_cannot_be_attached_is_refused(settings: dict[str, Any], words: str) -> None:
@@ -359,10 +364,15 @@ def test_retry_after_is_a_floor_and_ends_the_call_above_its_limit(clock: ManualC
     assert decorated(Operation(ValueError(datetime.timedelta(seconds=7))))() == "done"
     assert decorated(Operation(ValueError(datetime.datetime.now() - datetime.timedelta(1))))() == "done"
     assert 39 < clock.sleeps[0] <= 40 and clock.sleeps[1:] == [7, 1]
-    operation = Operation(*[ValueError(61)] * 3)
-    with pytest.raises(RetryExhaustedError):
-        decorated(operation)()
-    assert operation.calls == 1
+    for too_long in (61, float("inf"), 10**400):
+        operation = Operation(*[ValueError(too_long)] * 3)
+        with pytest.raises(RetryExhaustedError):
+            decorated(operation)()
+        assert operation.calls == 1
+    clock.sleeps.clear()
+    # What is no time asks for nothing.
+    for nonsense in ("soon", float("nan"), -1, True):
+        assert decorated(Operation(ValueError(nonsense)))() == "done" and clock.sleeps.pop() == 1
 
 
 def test_retry_after_is_read_off_http_responses() -> None:
@@ -444,6 +454,71 @@ def test_a_listener_that_fails_hides_no_error() -> None:
     with pytest.raises(RuntimeError) as caught:
         retry(base_delay=0, on_retry=listener)(Operation(error))()
     assert caught.value.__context__ is error
+
+
+def broken(*given: object) -> Any:
+    raise RuntimeError
+
+
+async def broken_async(*given: object) -> None:
+    raise RuntimeError
+
+
+def interrupted(seconds: float) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"retry_on": broken},
+        {"retry_after": broken},
+        {"time_source": broken},
+        {"on_retry": broken},
+        {"sleep_func": broken, "async_sleep_func": broken},
+        {"sleep_func": interrupted, "async_sleep_func": interrupted},
+        {"sleep_func": interrupted, "async_sleep_func": broken_async},
+    ],
+)
+def test_whatever_fails_beside_the_operation_shows_its_error(settings: dict[str, Any], run: Run) -> None:
+    error = ValueError()
+    with pytest.raises((RuntimeError, KeyboardInterrupt)) as caught:
+        retry(**settings)(Operation(error))()
+    assert caught.value.__context__ is error
+    with pytest.raises((RuntimeError, KeyboardInterrupt)) as caught:
+        run(retry(**settings)(Operation(error).later)())
+    assert caught.value.__context__ is error
+
+
+def test_an_async_listener_that_fails_shows_the_error(run: Run) -> None:
+    error = ValueError()
+    with pytest.raises(RuntimeError) as caught:
+        run(retry(on_retry=broken_async)(Operation(error).later)())
+    assert caught.value.__context__ is error
+
+
+@pytest.mark.parametrize("field", ["sleep_func", "on_retry", "on_success"])
+def test_what_a_sync_call_cannot_await_is_refused(field: str) -> None:
+    """A sleep that nobody awaits would be none."""
+    settings: Any = {field: lambda *given: asyncio.sleep(0)}
+    if field == "on_retry":
+        settings = {field: lambda attempt, error: asyncio.sleep(0)}
+    with pytest.raises(TypeError, match=f"`{field}` must not give a coroutine"):
+        retry(**settings)(Operation(ValueError()) if field != "on_success" else Operation())()
+
+
+def test_an_async_sleep_must_be_one(run: Run) -> None:
+    settings: Any = {"async_sleep_func": lambda seconds: None}
+    with pytest.raises(TypeError, match="`async_sleep_func` must give an awaitable, .* None"):
+        run(retry(**settings)(Operation(ValueError()).later)())
+
+
+@pytest.mark.parametrize("reading", ["now", None, 1j])
+def test_a_clock_must_give_seconds(reading: Any) -> None:
+    with pytest.raises(TypeError, match=f"`time_source` must give seconds, .* {reading!r}"):
+        retry(time_source=lambda: reading)(Operation(ValueError()))()
+    with pytest.raises(TypeError, match="`time_source` must give seconds"):
+        CircuitBreaker(time_source=lambda: reading, failure_threshold=1).call(Operation(ValueError()))
 
 
 def test_clocks_and_sleeps_can_be_given(run: Run) -> None:
@@ -585,6 +660,12 @@ def test_observers_hear_of_everything_and_harm_nobody(caplog: pytest.LogCaptureF
     assert len(heard) == 1
     with pytest.raises(TypeError, match="`callback` .* 5"):
         observe(5)  # type: ignore[arg-type]
+
+
+def test_events_can_be_sent_on() -> None:
+    event = Event("retry_scheduled", {"attempt": 1})
+    for sent in (copy.copy(event), copy.deepcopy(event), pickle.loads(pickle.dumps(event))):
+        assert sent.kind == "retry_scheduled" and sent.attempt == 1
 
 
 def test_timed_out_attempts_are_transient() -> None:

@@ -57,7 +57,7 @@ def nothing_is_left() -> Any:
     calls.clear()
     yield
     assert _state.switches == 0 and _state.waiting
-    assert not _seawall.Core(False, [], None, _seawall.Tally())
+    assert not _seawall.Core(False, False, [], None, _seawall.Tally())
 
 
 def test_a_mocked_retry_fails_without_the_operation_and_without_waiting() -> None:
@@ -161,6 +161,8 @@ def test_a_mocked_call_spends_no_budget() -> None:
         (TypeError, lambda: MockRetryExecutor().configure_failures(1.5), "`failures` .* 1.5"),  # type: ignore[arg-type]
         (TypeError, lambda: MockRetryExecutor().fail_with(5), "`error` .* 5"),  # type: ignore[arg-type]
         (TypeError, lambda: set_waiting(1), "`on` .* 1"),  # type: ignore[arg-type]
+        (TypeError, lambda: ManualClock("now"), "`start` .* 'now'"),  # type: ignore[arg-type]
+        (ValueError, lambda: ManualClock().advance(float("nan")), "`seconds` .* nan"),
         (RuntimeError, lambda: MockRetryExecutor().__exit__(None, None, None), "entered"),
     ],
 )

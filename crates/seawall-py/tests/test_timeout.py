@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import sys
 from typing import Any
 
 import pytest
@@ -150,6 +151,29 @@ def test_no_timer_is_armed_for_what_does_not_wait(monkeypatch: pytest.MonkeyPatc
         assert breaker.state == "open"
 
     asyncio.run(main())
+
+
+def test_asyncio_is_asked_for_its_loop_only_where_trio_could_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The question is a system call, dearer than all the rest of the call."""
+    asked: list[bool] = []
+    loop = asyncio._get_running_loop
+
+    def asking() -> object:
+        asked.append(True)
+        return loop()
+
+    async def operation(type: object) -> object:
+        return type
+
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio, "_get_running_loop", asking)
+        limited = timeout(60)(operation)
+        guarded = CircuitBreaker().protect(limited)
+    for protected in (limited, guarded):
+        monkeypatch.delitem(sys.modules, "trio", raising=False)
+        assert asyncio.run(protected(1)) == 1 and asked == []
+        monkeypatch.setitem(sys.modules, "trio", trio)
+        assert asyncio.run(protected(1)) == 1 and asked.pop()
 
 
 def test_what_was_started_goes_on_as_it_began(run: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import functools
 import gc
@@ -20,10 +21,12 @@ import pytest
 from seawall import (
     CircuitBreaker,
     CircuitBreakerOpenError,
+    FallbackChain,
     FallbackExhaustedError,
     RetryExecutor,
     RetryExhaustedError,
     RetryPolicy,
+    TimedOutError,
     circuit_breaker,
     fallback,
     retry,
@@ -74,6 +77,28 @@ def test_defaults_are_the_very_objects() -> None:
         return to
 
     assert append(1) is default and append(2) is default and default == [1, 2]
+
+
+def test_what_is_called_has_its_own_parameters_whatever_it_shows() -> None:
+    """Frameworks show less, or other, than they take."""
+
+    @functools.wraps(test_defaults_are_the_very_objects)
+    def shows_less(*args: object, **more: object) -> tuple[Any, ...]:
+        return args, more
+
+    shown = inspect.Signature(
+        [inspect.Parameter("a", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=1)]
+    )
+    shows_less.__signature__ = shown  # type: ignore[attr-defined]
+    for function in (quick(shows_less), quick(functools.partial(shows_less))):
+        assert function() == ((), {}) and function(1, 2, hidden=3) == ((1, 2), {"hidden": 3})
+    assert inspect.signature(quick(shows_less)) == shown
+
+    def keywords(*, a: int = 1) -> int:
+        return a
+
+    keywords.__signature__ = shown  # type: ignore[attr-defined]
+    assert quick(keywords)(a=3) == 3 and quick(keywords)() == 1
 
 
 def test_parameters_may_be_called_as_ours() -> None:
@@ -203,6 +228,56 @@ async def async_generator() -> Any:
     yield 1
 
 
+def traced(function: Any) -> Any:
+    """As many tracing packages do it, for sync and async functions alike."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any) -> Any:
+        return function(*args)
+
+    return wrapper
+
+
+async def fail_later() -> None:
+    raise KeyError
+
+
+@pytest.mark.parametrize(
+    "looks_sync", [traced(fail_later), lambda: fail_later(), functools.partial(traced(fail_later))]
+)
+def test_a_coroutine_from_a_sync_function_is_no_success(looks_sync: Any) -> None:
+    """It has not run yet: to take it for a result would protect nothing, and say nothing."""
+    breaker = CircuitBreaker()
+    decorated = [retry(looks_sync), breaker.protect(looks_sync), fallback(lambda: 1)(retry(looks_sync))]
+    by_hand = [
+        lambda: breaker.call(looks_sync),
+        lambda: RetryExecutor().execute_sync(looks_sync),
+        lambda: FallbackChain(lambda: 1).execute_sync(looks_sync),
+    ]
+    for call in decorated + by_hand:
+        for _ in range(3):
+            with pytest.raises(TypeError, match="gives a coroutine"):
+                call()
+
+
+def test_what_the_first_call_gives_is_looked_at_once_and_not_as_long_as_it_fails() -> None:
+    gives: list[Any] = [KeyError(), None, 1]
+
+    @circuit_breaker
+    def operation() -> Any:
+        given = gives.pop(0)
+        if isinstance(given, Exception):
+            raise given
+        return given or fail_later()
+
+    with pytest.raises(KeyError):
+        operation()
+    with pytest.raises(TypeError, match="gives a coroutine"):
+        operation()
+    assert operation() == 1
+    assert not operation.seawall._stack.core  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("decorator", [quick, circuit_breaker(), fallback([int]), timeout(1)])
 def test_what_cannot_be_protected_is_refused_at_decoration(decorator: Any) -> None:
     for generator in (sync_generator, async_generator, functools.partial(sync_generator)):
@@ -268,6 +343,21 @@ def fail_once() -> Any:
     return operation
 
 
+def breaks(*given: object) -> Any:
+    raise RuntimeError
+
+
+async def stays() -> None:
+    await asyncio.sleep(60)
+
+
+def looping_until_it_works() -> None:
+    operation = fail_once()
+    for attempt in RetryPolicy(max_attempts=2, base_delay=0):
+        with attempt:
+            operation()
+
+
 def looping() -> None:
     for attempt in RetryPolicy(max_attempts=2, base_delay=0):
         with attempt:
@@ -283,6 +373,8 @@ def looping() -> None:
         circuit_breaker(key=lambda: 1)(fail),
         circuit_breaker(quick(fail)),
         quick(circuit_breaker(fail)),
+        retry(max_attempts=4, base_delay=0)(circuit_breaker(fail)),
+        retry(max_attempts=4, base_delay=0)(circuit_breaker(fail_async)),
         fallback([lambda: 1])(quick(fail)),
         fallback([fail, fail])(quick(fail)),
         fallback([fail, lambda: 1])(fail),
@@ -290,6 +382,13 @@ def looping() -> None:
         lambda: RetryExecutor(RetryPolicy(base_delay=0)).execute_sync(fail),
         lambda: CircuitBreaker().call(fail),
         looping,
+        looping_until_it_works,
+        retry(on_retry=breaks)(circuit_breaker(fail)),
+        retry(retry_on=breaks)(circuit_breaker(fail)),
+        retry(time_source=breaks)(fail),
+        retry(sleep_func=breaks)(circuit_breaker(fail)),
+        CircuitBreaker(failure_predicate=breaks).protect(fail),
+        fallback([int], fallback_on=breaks)(fail),
         quick(fail_async),
         fallback([fail_async, fail])(circuit_breaker(quick(fail_async))),
     ],
@@ -307,7 +406,7 @@ def test_a_failed_call_leaves_no_cycle_behind(call: Any) -> None:
             if inspect.iscoroutine(called):
                 # No loop: nothing of it waits.
                 called.send(None)
-        except (ValueError, RetryExhaustedError, FallbackExhaustedError, StopIteration):
+        except (ValueError, RuntimeError, TimedOutError, StopIteration):
             pass
 
     gc.collect()
@@ -315,6 +414,26 @@ def test_a_failed_call_leaves_no_cycle_behind(call: Any) -> None:
     try:
         one()
         assert watches[0]() is None
+    finally:
+        gc.enable()
+
+
+def test_a_call_that_timed_out_leaves_no_cycle_behind() -> None:
+    limited = quick(timeout(0)(stays))
+
+    async def left() -> int:
+        gc.collect()
+        with contextlib.suppress(TimedOutError):
+            await limited()
+        return gc.collect()
+
+    async def main() -> None:
+        await left()  # asyncio makes things of its own, once
+        assert await left() == 0
+
+    gc.disable()
+    try:
+        asyncio.run(main())
     finally:
         gc.enable()
 
@@ -332,7 +451,7 @@ def test_attempts_are_no_context_of_one_another() -> None:
     assert caught.value is errors[1]
     assert [error.__context__ for error in errors] == [None, None]
     shown = "".join(traceback.format_exception(caught.value))
-    assert "raise next(left)" in shown and "_seawall_failed(" in shown
+    assert "raise next(left)" in shown and ", in fails\n    return _seawall_" in shown
 
 
 def test_recursion_goes_as_deep_as_without() -> None:
@@ -348,6 +467,14 @@ def test_recursion_goes_as_deep_as_without() -> None:
         assert down(10_000) == 10_000
     finally:
         sys.setrecursionlimit(limit)
+
+
+@pytest.mark.parametrize("kind", [RetryPolicy, RetryExecutor, CircuitBreaker, FallbackChain])
+def test_every_setting_is_explained(kind: type) -> None:
+    explained = str(kind.__doc__)
+    for name, parameter in inspect.signature(kind).parameters.items():
+        if parameter.kind is parameter.KEYWORD_ONLY and name != "policy":
+            assert f"``{name}``" in explained or f"``{name}(" in explained, name
 
 
 def test_memory_stays_flat(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,18 +10,30 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, ParamSpec, TypeVar, cast
 
 from . import _events, _seawall, _signatures, _state
-from ._calls import AsyncStep, Call, Failed, Step, finish, own_error
-from ._retry import (
+from ._arguments import (
     ErrorTypes,
     Predicate,
     Seconds,
     checked_callable,
+    checked_flag,
     checked_sync,
-    is_control,
     names,
+    optional_sync,
+    read_clock,
+    types_or_predicate,
+)
+from ._calls import (
+    AsyncStep,
+    Call,
+    Failed,
+    Step,
+    finish,
+    is_control,
+    keep,
     operation,
     operation_async,
-    types_or_predicate,
+    own_error,
+    refuse_coroutine,
 )
 from .exceptions import CircuitBreakerOpenError
 
@@ -71,9 +83,29 @@ _entered: Final[contextvars.ContextVar[tuple[Entry, ...]]] = contextvars.Context
 class CircuitBreaker(_seawall.Breaker):
     """Stops calling an operation that keeps failing; for sync and async code alike.
 
-    It opens after ``failure_threshold`` failures in a row, or when ``failure_rate`` is reached over the
-    last ``over_calls`` calls or the last ``failure_window`` seconds. It belongs to one callee: share it
-    between all functions, threads and loops that call it.
+    It belongs to one callee: share it between all functions, threads and loops that call it. Times are
+    seconds or a ``timedelta``.
+
+    - ``failure_threshold`` (5, or none where a rate is set): opens after so many failures in a row.
+    - ``failure_rate`` (none): opens when this share of calls failed, of the last ``over_calls`` exactly, or in
+      the last ``failure_window`` seconds. ``minimum_calls`` (10, at most ``over_calls``) must be in there.
+    - ``slow_call_rate`` (none): opens when this share of these calls took ``slow_call_duration`` or longer.
+    - ``expected_exception`` (``Exception``): the types of errors that are failures, or a predicate; others are
+      answers, as successes are. ``failure_predicate`` is another name for a predicate. What ends the caller
+      counts neither way: KeyboardInterrupt, SystemExit, GeneratorExit, cancellation.
+    - ``recovery_timeout`` (60): stays open so long, up to 3 days. Each failed probe multiplies it by
+      ``recovery_multiplier`` (1), up to ``max_recovery_timeout`` (ten times it); ``recovery_jitter`` (0) adds a
+      random share of up to so much, so that a fleet does not probe in one instant.
+    - ``probes`` (1): how many calls half-open lets through at once; ``success_threshold`` (1): how many of
+      them must succeed to close. A probe that is cancelled frees its slot at once, one that hangs loses it
+      after ``probe_lease`` (``recovery_timeout``, at least 60) if another needs it.
+    - ``name``: in events and errors. ``dry_run`` (``False``): counts and tells, but rejects nothing.
+    - ``on_state_change(old, new)`` or ``(breaker, old, new)``: is called after each change, holding no lock;
+      what it raises is logged.
+    - ``time_source``: gives seconds, in the place of the machine's monotonic clock.
+
+    A rejected call raises CircuitBreakerOpenError. What makes no sense is a ValueError or TypeError that
+    names it.
     """
 
     __slots__ = (
@@ -137,10 +169,10 @@ class CircuitBreaker(_seawall.Breaker):
             recovery_jitter=recovery_jitter,
             probes=probes,
             probe_lease=probe_lease,
-            dry_run=bool(dry_run),
+            dry_run=checked_flag("dry_run", dry_run),
         )
         self.name = name
-        self.time_source = None if time_source is None else checked_sync("time_source", time_source)
+        self.time_source = optional_sync("time_source", time_source)
         self._counts = counts
         self._timed = slow_call_duration is not None
         self._on_state_change = None
@@ -210,7 +242,7 @@ class CircuitBreaker(_seawall.Breaker):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Every setting, complete; times in seconds."""
+        """Every setting of the decisions, complete and by its name here; times in seconds."""
         return self._settings()
 
     # By hand.
@@ -230,18 +262,23 @@ class CircuitBreaker(_seawall.Breaker):
     # To run something.
 
     def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Calls ``function`` unless the breaker rejects it."""
+        """Calls ``function``, or raises CircuitBreakerOpenError; its own errors pass as they are."""
         checked_callable("function", function)
         if _signatures.is_async(function):
             raise TypeError(
                 f"`function` must not be a coroutine function, but is {function!r}: use call_async"
             )
-        return cast(T, finish(self.run(operation, Call(function, args, kwargs))))
+        value = finish(self.run(operation, Call(function, args, kwargs)))
+        refuse_coroutine(function, value)
+        return cast(T, value)
 
     async def call_async(
         self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Awaits what ``function`` gives unless the breaker rejects the call."""
+        """Awaits what ``function`` gives, or raises CircuitBreakerOpenError; its own errors pass as they are.
+
+        Cancelled, the call counts neither way, and gives a probe's slot back at once.
+        """
         checked_callable("function", function)
         return cast(T, finish(await self.run_async(operation_async, Call(function, args, kwargs))))
 
@@ -256,7 +293,11 @@ class CircuitBreaker(_seawall.Breaker):
         ticket = here._admit()
         if type(ticket) is not int:
             raise self._rejected(ticket)
-        started = here._clock() if here._timed else None
+        try:
+            started = here._clock() if here._timed else None
+        except BaseException:
+            here._give_back(ticket)
+            raise
         entry = (self, here, ticket, started)
         _entered.set((*_entered.get(), entry))
         self._open.append(entry)
@@ -308,7 +349,7 @@ class CircuitBreaker(_seawall.Breaker):
     def _now(self) -> float | None:
         """The time, where it is not the machine's."""
         if self.time_source is not None:
-            return self.time_source()
+            return read_clock(self.time_source)
         return _state.world_now() if _state.switches else None
 
     def _clock(self) -> float:
@@ -358,23 +399,25 @@ class CircuitBreaker(_seawall.Breaker):
         return False if isinstance(own, Exception) else None
 
     def _settle(self, here: CircuitBreaker, ticket: int, outcome: Any, started: float | None) -> None:
-        now = here._now()
-        took = None
-        if started is not None:
-            took = here._clock() - started
-        failed: bool | None = False
-        if type(outcome) is Failed:
-            try:
-                failed = self._is_failure(outcome.error)
-            except BaseException:
-                here._abandon(ticket, now)
-                raise
+        try:
+            now = here._now()
+            took = None if started is None else here._clock() - started
+            failed = self._is_failure(outcome.error) if type(outcome) is Failed else False
+        except BaseException as raised:
+            here._give_back(ticket)
+            if type(outcome) is Failed:
+                keep(outcome.error, raised)
+                outcome.drop()
+            raise
         if failed is None:
-            told = here._abandon(ticket, now)
-        else:
-            told = here._record(ticket, failed, took, now)
-        if told:
+            here._give_back(ticket)
+        elif here._record(ticket, failed, took, now):
             here._tell()
+
+    def _give_back(self, ticket: int) -> None:
+        """Settles a ticket by which nothing is known of the callee."""
+        if self._abandon(ticket):
+            self._tell()
 
     def _tell(self) -> None:
         """Tells what has happened, in order; what it causes in turn comes after it."""
@@ -385,8 +428,10 @@ class CircuitBreaker(_seawall.Breaker):
             while told is not None:
                 self._tell_one(*told)
                 told = self._next_told(False)
-        finally:
+        except BaseException:
+            # Else it has stopped already, and another may have begun.
             self._stopped_telling()
+            raise
 
     def _tell_one(self, kind: str, old: str, new: str, cause: str, open_for: float | None) -> None:
         fields: dict[str, Any] = {"policy": "breaker", "name": self.name}
@@ -417,14 +462,13 @@ class CircuitBreaker(_seawall.Breaker):
             if type(ticket) is not int:
                 call.count("rejected")
                 return Failed(self._rejected(ticket))
-        started = here._clock() if here._timed else None
         try:
+            started = here._clock() if here._timed else None
             outcome = inner(call)
-        except BaseException as error:
+        except BaseException:
             # A listener or predicate further in has failed: that says nothing of the callee.
-            if here._abandon(ticket, here._now()):
-                here._tell()
-            raise error
+            here._give_back(ticket)
+            raise
         self._settle(here, ticket, outcome, started)
         return outcome
 
@@ -439,14 +483,13 @@ class CircuitBreaker(_seawall.Breaker):
             if type(ticket) is not int:
                 call.count("rejected")
                 return Failed(self._rejected(ticket))
-        started = here._clock() if here._timed else None
         try:
+            started = here._clock() if here._timed else None
             outcome = await inner(call)
-        except BaseException as error:
+        except BaseException:
             # Cancelled while a retry further in was waiting, or a listener has failed.
-            if here._abandon(ticket, here._now()):
-                here._tell()
-            raise error
+            here._give_back(ticket)
+            raise
         self._settle(here, ticket, outcome, started)
         return outcome
 

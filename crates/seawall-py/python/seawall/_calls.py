@@ -7,6 +7,7 @@ the context of another, and tracebacks show the user's frames and not ours.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from typing import Any, Protocol, cast
@@ -16,6 +17,14 @@ from ._seawall import Tally
 
 #: What is passed on at once: never retried, never counted, whatever was named.
 CONTROL = (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError)
+
+
+def is_control(error: BaseException) -> bool:
+    """Whether an error ends the caller and says nothing of the operation."""
+    if isinstance(error, Exception):
+        return False
+    # trio's is private to trio, and asking for it must not import trio.
+    return isinstance(error, CONTROL) or type(error).__name__ == "Cancelled"
 
 
 class Failed:
@@ -57,14 +66,20 @@ class Note(Protocol):
 class GaveUp:
     """A retry gave up."""
 
-    __slots__ = ("attempts", "elapsed", "errors")
+    __slots__ = ("attempts", "before", "elapsed", "errors")
 
-    def __init__(self, attempts: int, elapsed: float, errors: tuple[BaseException, ...]) -> None:
+    def __init__(
+        self, attempts: int, elapsed: float, errors: tuple[BaseException, ...], before: Note | None
+    ) -> None:
         self.attempts = attempts
         self.elapsed = elapsed
         self.errors = errors
+        # A retry further in has the same name, and this one knows more.
+        self.before = before if isinstance(before, NoneLeft) else None
 
     def made(self, error: BaseException) -> BaseException:
+        if self.before is not None:
+            error = self.before.made(error)
         return exceptions.exhausted(
             error, attempts=self.attempts, elapsed=self.elapsed, attempt_errors=self.errors
         )
@@ -80,11 +95,24 @@ class NoneLeft:
         self.before = before
 
     def made(self, error: BaseException) -> BaseException:
+        before = self.before
+        if before is not None:
+            error = before.made(error)
         made = exceptions.fallback_exhausted(error, fallback_errors=self.errors)
-        if isinstance(self.before, GaveUp):
-            before = self.before
+        if isinstance(before, GaveUp):
             made.add_note(f"the primary gave up after {before.attempts} attempts in {before.elapsed:.3f} s")
         return made
+
+
+class Waits:
+    """What the native half gives for a coroutine that it has begun and that waits for something."""
+
+    __slots__ = ("what",)
+
+    what: Any
+
+    def __init__(self, what: Any) -> None:
+        self.what = what
 
 
 class Call:
@@ -159,6 +187,23 @@ async def operate_async(call: Call) -> Any:
         return Failed(error)
 
 
+def operation(call: Call) -> Any:
+    """The function of `execute_sync` and its like."""
+    try:
+        return call.function(*call.args, **call.kwargs)
+    except BaseException as error:
+        return Failed(error)
+
+
+async def operation_async(call: Call) -> Any:
+    """The function of `execute_async` and its like: a lambda may give a coroutine, or a plain value."""
+    try:
+        value = call.function(*call.args, **call.kwargs)
+        return await value if inspect.isawaitable(value) else value
+    except BaseException as error:
+        return Failed(error)
+
+
 @types.coroutine
 def go_on(coroutine: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any, Any, Any]:
     """Awaits the rest of a coroutine that was started by hand and waits for something."""
@@ -205,6 +250,22 @@ def finish(outcome: Any) -> Any:
             exceptions.set_context(error, context)
         # The error holds this frame by its traceback: it must not hold the error in turn.
         del error, outcome, context
+
+
+def refuse_coroutine(function: object, value: object) -> None:
+    """Refuses what a sync function must not give: a coroutine has not run yet, so nothing watches over it."""
+    if isinstance(value, types.CoroutineType):
+        value.close()
+        raise TypeError(
+            f"{function!r} must be a coroutine function, since it gives a coroutine: decorate what it calls,"
+            " or make it `async def`"
+        )
+
+
+def keep(error: BaseException, raised: BaseException) -> None:
+    """Has what a listener, predicate, clock or sleep raised say which error of the operation it met."""
+    if raised.__context__ is None and raised is not error:
+        exceptions.set_context(raised, error)
 
 
 def own_error(error: BaseException) -> BaseException:

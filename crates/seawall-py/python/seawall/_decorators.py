@@ -7,19 +7,15 @@ from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable
 from typing import Any, Final, ParamSpec, TypeVar, cast, overload
 
 from . import _signatures
+from ._arguments import ErrorTypes, Predicate, Seconds, checked_sync, checked_types
 from ._breaker import CircuitBreaker, CircuitBreakers, Key, Keyed
 from ._calls import Layer
 from ._fallback import FallbackChain
 from ._retry import (
     BackoffStrategy,
-    ErrorTypes,
-    Predicate,
     RetryAfter,
     RetryExecutor,
     RetryPolicy,
-    Seconds,
-    checked_callable,
-    checked_types,
     warn_of_unjoinable,
 )
 from ._seawall import RetryBudget
@@ -121,7 +117,8 @@ def retry(
     if len(exceptions) == 1 and not _is_error_type(exceptions[0]) and not isinstance(exceptions[0], tuple):
         (function,) = exceptions
         exceptions = ()
-        if not (callable(function) or isinstance(function, (classmethod, staticmethod))):
+        # A descriptor, such as a property, is refused by name where functions are decorated.
+        if not (callable(function) or hasattr(type(function), "__get__")):
             raise TypeError(f"`exceptions` must be types of errors, but has {function!r}")
     if exceptions:
         if "retry_on" in settings:
@@ -198,7 +195,7 @@ def circuit_breaker(
     the name of one of them, each key has a breaker of its own, at most ``max_keys`` (1024) at a time.
     """
     if function is not None and not (
-        callable(function) or isinstance(function, (classmethod, staticmethod))
+        callable(function) or hasattr(type(function), "__get__")
     ):
         raise TypeError(f"`circuit_breaker` takes its settings by name, but was given {function!r}")
     if key is None:
@@ -215,7 +212,7 @@ class _ByKey:
 
     def __init__(self, breakers: CircuitBreakers, key: str | Key) -> None:
         self._breakers = breakers
-        self._key = key if isinstance(key, str) else checked_callable("key", key)
+        self._key = key if isinstance(key, str) else checked_sync("key", key)
 
     def __call__(self, function: Any) -> Any:
         if isinstance(function, (classmethod, staticmethod)):
@@ -279,7 +276,11 @@ class ForAsync:
 
 
 def timeout(seconds: Seconds, /) -> ForAsync:
-    """Decorates a coroutine function so that a call is given up after so many seconds."""
+    """Decorates a coroutine function so that a call is cancelled after so many seconds, or a ``timedelta``.
+
+    It then raises TimedOutError. What the operation raises itself passes as it is, a TimeoutError included,
+    and so does a cancellation from outside. A sync function is a TypeError.
+    """
     if callable(seconds):
         raise TypeError("`timeout` needs its seconds: timeout(5)")
     return ForAsync(Timeout(seconds))

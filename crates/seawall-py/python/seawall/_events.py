@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from . import _seawall, _state
+from . import _seawall, _signatures, _state
 
 logger: Final = logging.getLogger("seawall")
 logger.addHandler(logging.NullHandler())
@@ -45,6 +45,10 @@ class Event:
         self.kind = kind
         self.fields = fields
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # For queues: what is copied without its fields would ask itself for them.
+        return Event, (self.kind, dict(self.fields))
+
     def __getattr__(self, name: str) -> Any:
         try:
             return self.fields[name]
@@ -69,6 +73,8 @@ def observe(callback: Listener) -> Callable[[], None]:
     global _listeners
     if not callable(callback):
         raise TypeError(f"`callback` must be callable, but is {callback!r}")
+    if _signatures.is_async(callback):
+        raise TypeError(f"`callback` must not be a coroutine function, but is {callback!r}")
     entry: Listener = callback
     with _state.lock:
         _listeners = (*_listeners, entry)

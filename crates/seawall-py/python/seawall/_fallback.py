@@ -7,16 +7,20 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
 from . import _events, _signatures
-from ._calls import AsyncStep, Call, Failed, NoneLeft, Step, finish, own_error
-from ._retry import (
-    ErrorTypes,
-    Predicate,
-    checked_callable,
-    checked_sync,
+from ._arguments import ErrorTypes, Predicate, checked_callable, types_or_predicate
+from ._calls import (
+    AsyncStep,
+    Call,
+    Failed,
+    NoneLeft,
+    Step,
+    finish,
     is_control,
+    keep,
     operation,
     operation_async,
-    types_or_predicate,
+    own_error,
+    refuse_coroutine,
 )
 
 P = ParamSpec("P")
@@ -28,7 +32,12 @@ class FallbackChain:
     """What to try, in order, when the primary fails: ``FallbackChain([a, b])`` or ``FallbackChain(a, b)``.
 
     A fallback without required parameters and without ``*args`` is called with nothing, any other one
-    with the primary's arguments. The first that succeeds answers.
+    with the primary's arguments. The first that succeeds answers. Where none does, the primary's error is
+    raised, also as a FallbackExhaustedError.
+
+    - ``fallback_on`` (``Exception``): the types of errors that they answer for, or a predicate; others pass.
+      What ends the caller always does.
+    - ``name``: is told in events.
     """
 
     __slots__ = ("__weakref__", "_async", "_entries", "fallback_on", "name")
@@ -58,8 +67,6 @@ class FallbackChain:
         )
         self._async: Final = [entry for entry in given if _signatures.is_async(entry)]
         self.fallback_on: Final = types_or_predicate("fallback_on", fallback_on)
-        if not isinstance(self.fallback_on, (type, tuple)):
-            checked_sync("fallback_on", fallback_on)
         self.name: Final = name
 
     @property
@@ -81,7 +88,9 @@ class FallbackChain:
                 f"`function` must not be a coroutine function, but is {function!r}: use execute_async"
             )
         self.check_sync()
-        return cast(T, finish(self.run(operation, Call(function, args, kwargs))))
+        value = finish(self.run(operation, Call(function, args, kwargs)))
+        refuse_coroutine(function, value)
+        return cast(T, value)
 
     async def execute_async(
         self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
@@ -101,18 +110,24 @@ class FallbackChain:
                 f"`fallbacks` of a sync function must not be coroutine functions, but has {self._async[0]!r}"
             )
 
-    def covers(self, error: BaseException) -> bool:
-        """Whether the fallbacks answer in place of ``error``."""
+    def covers(self, outcome: Failed) -> bool:
+        """Whether the fallbacks answer in its place."""
+        error = outcome.error
         if is_control(error):
             return False
         by = self.fallback_on
         if isinstance(by, (type, tuple)):
             return isinstance(error, by) or isinstance(own_error(error), by)
-        return isinstance(error, Exception) and bool(by(own_error(error)))
+        try:
+            return isinstance(error, Exception) and bool(by(own_error(error)))
+        except BaseException as raised:
+            keep(error, raised)
+            outcome.drop()
+            raise
 
     def run(self, inner: Step, call: Call) -> Any:
         outcome = inner(call)
-        if type(outcome) is not Failed or not self.covers(outcome.error):
+        if type(outcome) is not Failed or not self.covers(outcome):
             return outcome
         errors: list[BaseException] = []
         for at, (fallback, wants_arguments) in enumerate(self._entries):
@@ -142,7 +157,7 @@ class FallbackChain:
 
     async def run_async(self, inner: AsyncStep, call: Call) -> Any:
         outcome = await inner(call)
-        if type(outcome) is not Failed or not self.covers(outcome.error):
+        if type(outcome) is not Failed or not self.covers(outcome):
             return outcome
         errors: list[BaseException] = []
         for at, (fallback, wants_arguments) in enumerate(self._entries):

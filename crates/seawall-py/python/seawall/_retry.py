@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import enum
 import inspect
-import math
 import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -14,15 +13,38 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, Protocol, TypeVar, cast, final
 
 from . import _events, _seawall, _signatures, _state, _waiting, exceptions
-from ._calls import CONTROL, AsyncStep, Call, Failed, GaveUp, Step, finish, own_error
+from ._arguments import (
+    ErrorTypes,
+    Predicate,
+    Seconds,
+    checked_attempt,
+    checked_callable,
+    checked_flag,
+    names,
+    optional_sync,
+    read_clock,
+    types_or_predicate,
+)
+from ._calls import (
+    CONTROL,
+    AsyncStep,
+    Call,
+    Failed,
+    GaveUp,
+    Step,
+    finish,
+    is_control,
+    keep,
+    operation,
+    operation_async,
+    own_error,
+    refuse_coroutine,
+)
 from ._seawall import RetryBudget
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-ErrorTypes = type[BaseException] | tuple[type[BaseException], ...]
-Predicate = Callable[[BaseException], object]
-Seconds = float | datetime.timedelta
 RetryAfter = Callable[[Any], "float | datetime.timedelta | datetime.datetime | None"]
 
 
@@ -38,48 +60,32 @@ class BackoffStrategy(str, enum.Enum):
     __str__ = str.__str__
 
 
-def checked_types(field: str, given: object) -> ErrorTypes:
-    """`given` as what `isinstance` takes, or an error that names the argument."""
-    kinds = given if isinstance(given, tuple) else (given,)
-    if not kinds:
-        raise ValueError(f"`{field}` must name at least one type of error, but is ()")
-    for kind in kinds:
-        if not (isinstance(kind, type) and issubclass(kind, BaseException)):
-            raise TypeError(f"`{field}` must be types of errors, but has {kind!r}")
-    return cast(ErrorTypes, given)
-
-
-def types_or_predicate(field: str, given: object) -> ErrorTypes | Predicate:
-    if isinstance(given, (type, tuple)):
-        return checked_types(field, given)
-    return cast(Predicate, checked_callable(field, given))
-
-
-def checked_callable(field: str, given: object) -> Callable[..., Any]:
-    if not callable(given):
-        raise TypeError(f"`{field}` must be callable, but is {given!r}")
-    return given
-
-
-def checked_sync(field: str, given: object) -> Callable[..., Any]:
-    function = checked_callable(field, given)
-    if _signatures.is_async(function):
-        raise TypeError(f"`{field}` must not be a coroutine function, but is {given!r}")
-    return function
-
-
-def names(types: ErrorTypes, own: type[BaseException]) -> bool:
-    """Whether a policy's own error is named itself, and not only a base of it."""
-    kinds = types if isinstance(types, tuple) else (types,)
-    return any(issubclass(kind, own) for kind in kinds)
-
-
 @final
 class RetryPolicy:
     """How often and when to try again: plain, frozen data that can be shared by everything.
 
-    The delays have their settings from the Rust side, complete: what is left out stands here with its
-    default. A policy is also a loop, ``for attempt in policy:``, sync and async.
+    Times are seconds or a ``timedelta``. What is left out stands in the policy with its default.
+
+    - ``max_attempts`` (3): the most attempts of a call, the first included; 1 never retries.
+    - ``backoff_strategy``, or ``backoff`` ("exponential"): how delays grow, by a :class:`BackoffStrategy` or
+      its word.
+    - ``base_delay`` (1): the first delay. ``max_delay`` (60): the longest that backoff and jitter make.
+    - ``multiplier`` (2 for exponential, 1 for linear, 3 for decorrelated): what the strategy multiplies by.
+    - ``jitter`` (``True``, plus/minus 25 %): how delays are spread; ``False``, or "full", "equal", "none",
+      "decorrelated".
+    - ``total_timeout`` (none): no delay is begun that would end past this age of the call. It cuts no attempt
+      short; ``timeout`` around the retry does.
+    - ``retry_on`` (``Exception``): types of errors, or a predicate; all others are permanent. What ends the
+      caller is never tried again: KeyboardInterrupt, SystemExit, GeneratorExit, cancellation.
+    - ``retry_if_result`` (none): a predicate; results for which it holds are tried again, and the last one
+      is returned as it is.
+    - ``retry_after`` (none): takes from an error the seconds, ``timedelta`` or point in time that the callee
+      asks to wait; the delay is never shorter. Above ``max_retry_after`` (``max_delay``) the call ends at once.
+    - ``retry_on_open``, ``retry_on_exhausted`` (``False``): also try again what a circuit breaker, or a retry,
+      further in has ended.
+
+    What makes no sense is a ValueError or TypeError that names it. A policy is also a loop, ``for attempt in
+    policy:``, sync and async: ``with attempt:`` swallows a transient error while another attempt follows.
     """
 
     __slots__ = (
@@ -174,13 +180,11 @@ class RetryPolicy:
             "total_timeout": settings.get("total_timeout"),
             "max_retry_after": settings["max_retry_after"],
             "retry_on": types_or_predicate("retry_on", retry_on),
-            "retry_if_result": retry_if_result and checked_sync("retry_if_result", retry_if_result),
-            "retry_after": retry_after and checked_sync("retry_after", retry_after),
-            "retry_on_open": bool(retry_on_open),
-            "retry_on_exhausted": bool(retry_on_exhausted),
+            "retry_if_result": optional_sync("retry_if_result", retry_if_result),
+            "retry_after": optional_sync("retry_after", retry_after),
+            "retry_on_open": checked_flag("retry_on_open", retry_on_open),
+            "retry_on_exhausted": checked_flag("retry_on_exhausted", retry_on_exhausted),
         }
-        if not isinstance(fields["retry_on"], (type, tuple)):
-            checked_sync("retry_on", retry_on)
         for name, value in fields.items():
             object.__setattr__(self, name, value)
         object.__setattr__(self, "_rules", rules)
@@ -188,15 +192,13 @@ class RetryPolicy:
 
     def calculate_delay(self, attempt: int) -> float:
         """Draws the delay in seconds that follows attempt ``attempt``, counted from 1."""
-        if type(attempt) is not int:
-            raise TypeError(f"`attempt` must be an integer, but is {attempt!r}")
-        if attempt < 1:
-            raise ValueError(f"`attempt` must be 1 or more, but is {attempt!r}")
-        return self._rules.delay(min(attempt, 2**64 - 1))
+        return self._rules.delay(min(checked_attempt(attempt), 2**64 - 1))
 
     def should_retry(self, error: BaseException, attempt: int) -> bool:
         """Whether attempt ``attempt``, which ended in ``error``, is followed by another one."""
-        return attempt < self.max_attempts and self.is_transient(error)
+        if not isinstance(error, BaseException):
+            raise TypeError(f"`error` must be an error, but is {error!r}")
+        return checked_attempt(attempt) < self.max_attempts and self.is_transient(error)
 
     def is_transient(self, error: BaseException) -> bool:
         """Whether another attempt may mend ``error``."""
@@ -307,14 +309,6 @@ def warn_of_unjoinable(types: ErrorTypes) -> None:
             )
 
 
-def is_control(error: BaseException) -> bool:
-    """Whether an error ends the caller and says nothing of the operation."""
-    if isinstance(error, Exception):
-        return False
-    # trio's is private to trio, and asking for it must not import trio.
-    return isinstance(error, CONTROL) or type(error).__name__ == "Cancelled"
-
-
 class InjectedError(Exception):
     """What a mock makes an attempt end in; every retry takes it for transient."""
 
@@ -332,7 +326,19 @@ class RetryMock(Protocol):
 
 
 class RetryExecutor:
-    """A policy and what one attaches to it: listeners, a budget, a clock, a way to wait."""
+    """A policy and what one attaches to it: listeners, a budget, a clock, a way to wait.
+
+    - ``on_retry(attempt, error)`` or ``(attempt, error, delay)``: is called before each wait. ``on_success(value)``
+      when an attempt succeeds. Both may be coroutine functions where the operation is one. What they raise
+      ends the call.
+    - ``budget``: shared by whoever is given it; a retry that it does not pay for is not made.
+    - ``reraise`` (``False``): at the end raises the very error of the last attempt.
+    - ``name``: is told in events.
+    - ``time_source``: gives seconds, in the place of ``time.monotonic``. ``sleep_func`` waits for sync
+      operations, ``async_sleep_func`` for async ones; a delay of 0 calls neither.
+
+    Cancellation while it waits ends the call at once, with the operation's error as its context.
+    """
 
     __slots__ = (
         "__weakref__",
@@ -375,12 +381,10 @@ class RetryExecutor:
             None if on_success is None else checked_callable("on_success", on_success)
         )
         self.budget: Final = budget
-        self.reraise: Final = bool(reraise)
+        self.reraise: Final = checked_flag("reraise", reraise)
         self.name: Final = name
-        self.time_source: Final = (
-            None if time_source is None else checked_sync("time_source", time_source)
-        )
-        self.sleep_func: Final = None if sleep_func is None else checked_sync("sleep_func", sleep_func)
+        self.time_source: Final = optional_sync("time_source", time_source)
+        self.sleep_func: Final = optional_sync("sleep_func", sleep_func)
         self.async_sleep_func: Final = (
             None if async_sleep_func is None else checked_callable("async_sleep_func", async_sleep_func)
         )
@@ -417,11 +421,12 @@ class RetryExecutor:
             delay = course.settle(outcome)
             if delay is None:
                 if course.succeeded and self.on_success is not None:
-                    self.on_success(outcome)
+                    course.refuse_coroutine("on_success", self.on_success(outcome))
                 return course.outcome
             if self.on_retry is not None:
-                course.refuse_awaitable(course.tell(delay))
+                course.refuse_coroutine("on_retry", course.tell(delay))
             outcome = None
+            course.let_go()
             course.sleep(delay)
 
     async def run_async(self, inner: AsyncStep, call: Call) -> Any:
@@ -438,28 +443,35 @@ class RetryExecutor:
                         await told
                 return course.outcome
             if self.on_retry is not None:
-                told = course.tell(delay)
-                if inspect.isawaitable(told):
-                    await told
+                await course.tell_async(delay)
             outcome = None
+            course.let_go()
             await course.sleep_async(delay)
 
     # By itself.
 
     def execute_sync(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Calls ``function`` until it succeeds or the policy gives up."""
+        """Calls ``function`` until it succeeds or the policy gives up.
+
+        Raises a permanent error as it is, else the last one, also as a RetryExhaustedError.
+        """
         checked_callable("function", function)
         if _signatures.is_async(function):
             raise TypeError(
                 f"`function` must not be a coroutine function, but is {function!r}: use execute_async"
             )
         self.check_sync()
-        return cast(T, finish(self.run(operation, Call(function, args, kwargs))))
+        value = finish(self.run(operation, Call(function, args, kwargs)))
+        refuse_coroutine(function, value)
+        return cast(T, value)
 
     async def execute_async(
         self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Awaits what ``function`` gives until it succeeds or the policy gives up."""
+        """Awaits what ``function`` gives until it succeeds or the policy gives up.
+
+        Raises a permanent error as it is, else the last one, also as a RetryExhaustedError.
+        """
         checked_callable("function", function)
         return cast(T, finish(await self.run_async(operation_async, Call(function, args, kwargs))))
 
@@ -469,23 +481,6 @@ class RetryExecutor:
 
     def __aiter__(self) -> AsyncIterator[Attempt]:
         return AsyncLoop(self)
-
-
-def operation(call: Call) -> Any:
-    """The function of `execute_sync` and its like."""
-    try:
-        return call.function(*call.args, **call.kwargs)
-    except BaseException as error:
-        return Failed(error)
-
-
-async def operation_async(call: Call) -> Any:
-    """The function of `execute_async` and its like: a lambda may give a coroutine, or a plain value."""
-    try:
-        value = call.function(*call.args, **call.kwargs)
-        return await value if inspect.isawaitable(value) else value
-    except BaseException as error:
-        return Failed(error)
 
 
 #: The errors of so many attempts are kept, the latest ones.
@@ -524,7 +519,7 @@ class Course:
     def now(self) -> float:
         source = self.executor.time_source
         if source is not None:
-            return float(source())
+            return read_clock(source)
         now = _state.world_now()
         return time.monotonic() if now is None else now
 
@@ -537,6 +532,16 @@ class Course:
 
     def settle(self, outcome: Any) -> float | None:
         """The delay before the next attempt, or `None` if nothing follows: `self.outcome` stands."""
+        try:
+            return self._settle(outcome)
+        except BaseException as raised:
+            if type(outcome) is Failed:
+                keep(outcome.error, raised)
+            self.errors.clear()
+            self.let_go()
+            raise
+
+    def _settle(self, outcome: Any) -> float | None:
         self.made += 1
         policy = self.executor.policy
         self.outcome = self.last = outcome
@@ -588,12 +593,19 @@ class Course:
                 reason=follows,
             )
         if error is not None and not self.executor.reraise:
-            outcome.note = GaveUp(self.made, elapsed, tuple(self.errors))
+            outcome.note = GaveUp(self.made, elapsed, tuple(self.errors), outcome.note)
         self.errors.clear()
         return None
 
+    def let_go(self) -> None:
+        """Drops an outcome that another attempt follows; its error is kept in `errors` alone."""
+        if type(self.last) is Failed:
+            self.last.drop()
+        self.last = self.outcome = None
+
     def succeed(self) -> None:
         self.succeeded = True
+        self.last = None
         self.errors.clear()
         self.attempts.succeeded()
         if self.made > 1 and self.call is not None:
@@ -622,28 +634,47 @@ class Course:
         try:
             return hook(*given)
         except BaseException as raised:
-            # The operation's error must not be lost where the listener fails.
-            if raised.__context__ is None and raised is not error:
-                raised.__context__ = error
+            self.interrupted(raised)
             raise
         finally:
             del last, error, given
 
-    def refuse_awaitable(self, told: Any) -> None:
-        if inspect.iscoroutine(told):
-            told.close()
+    async def tell_async(self, delay: float) -> None:
+        told = self.tell(delay)
+        if inspect.isawaitable(told):
+            try:
+                await told
+            except BaseException as raised:
+                self.interrupted(raised)
+                raise
+
+    def refuse_coroutine(self, field: str, given: object) -> None:
+        """Refuses what a sync call cannot await: a sleep of the kind would be none."""
+        if inspect.iscoroutine(given):
+            given.close()
             raise TypeError(
-                f"`on_retry` must not give a coroutine here, but {self.executor.on_retry!r} does"
+                f"`{field}` must not give a coroutine here, but {getattr(self.executor, field)!r} does"
             )
+
+    def interrupted(self, raised: BaseException) -> None:
+        """A listener, predicate, clock or sleep has failed, or the caller was ended while it waited."""
+        if self.errors:
+            keep(self.errors[-1], raised)
+        self.errors.clear()
+        self.let_go()
 
     def sleep(self, delay: float) -> None:
         if delay <= 0 or self.mocked(delay):
             return
         sleep = self.executor.sleep_func
-        if sleep is None:
-            _waiting.sleep(delay)
-        else:
-            sleep(delay)
+        try:
+            if sleep is None:
+                _waiting.sleep(delay)
+            else:
+                self.refuse_coroutine("sleep_func", sleep(delay))
+        except BaseException as raised:
+            self.interrupted(raised)
+            raise
 
     async def sleep_async(self, delay: float) -> None:
         if delay <= 0 or self.mocked(delay):
@@ -652,10 +683,17 @@ class Course:
                 await _waiting.checkpoint()
             return
         sleep = self.executor.async_sleep_func
-        if sleep is None:
-            await _waiting.sleep_async(delay)
-        else:
-            await sleep(delay)
+        try:
+            if sleep is None:
+                await _waiting.sleep_async(delay)
+                return
+            waits = sleep(delay)
+            if not inspect.isawaitable(waits):
+                raise TypeError(f"`async_sleep_func` must give an awaitable, but {sleep!r} gave {waits!r}")
+            await waits
+        except BaseException as raised:
+            self.interrupted(raised)
+            raise
 
     def mocked(self, delay: float) -> bool:
         """A mocked call does not wait, whatever its sleeper: only a test's clock moves."""
@@ -673,8 +711,9 @@ def as_seconds(wish: float | datetime.timedelta | datetime.datetime | None) -> f
         wish = wish - datetime.datetime.now(wish.tzinfo)
     if isinstance(wish, datetime.timedelta):
         return max(0.0, wish.total_seconds())
-    if isinstance(wish, (int, float)) and not math.isnan(wish):
-        return max(0.0, float(wish))
+    # Not NaN; and a float cannot hold every integer, but what is that long ends the call anyway.
+    if isinstance(wish, (int, float)) and wish == wish:
+        return max(0.0, float(min(wish, 1e300)))
     return None
 
 
@@ -756,7 +795,8 @@ class Loop(_Loop):
         delay, self.delay = self.delay, None
         if delay is not None:
             if self.course.executor.on_retry is not None:
-                self.course.refuse_awaitable(self.course.tell(delay))
+                self.course.refuse_coroutine("on_retry", self.course.tell(delay))
+            self.course.let_go()
             self.course.sleep(delay)
         return self.next()
 
@@ -775,8 +815,7 @@ class AsyncLoop(_Loop):
         delay, self.delay = self.delay, None
         if delay is not None:
             if self.course.executor.on_retry is not None:
-                told = self.course.tell(delay)
-                if inspect.isawaitable(told):
-                    await told
+                await self.course.tell_async(delay)
+            self.course.let_go()
             await self.course.sleep_async(delay)
         return self.next()

@@ -53,6 +53,17 @@ def signature(function: Any) -> inspect.Signature | None:
         return None
 
 
+def real_signature(function: Any) -> inspect.Signature | None:
+    """The parameters that it has, whatever ``__signature__`` shows to others."""
+    if isinstance(function, FunctionType) and hasattr(function, "__signature__"):
+        bare = FunctionType(
+            function.__code__, {}, None, function.__defaults__, function.__closure__
+        )
+        bare.__kwdefaults__ = function.__kwdefaults__
+        return inspect.signature(bare)
+    return None if hasattr(innermost(function), "__signature__") else signature(function)
+
+
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 

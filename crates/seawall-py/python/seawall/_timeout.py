@@ -7,8 +7,8 @@ import sys
 from typing import Any, Final
 
 from . import _events, _seawall, _waiting
-from ._calls import AsyncStep, Call, Failed, Step
-from ._retry import Seconds, is_control
+from ._arguments import Seconds
+from ._calls import AsyncStep, Call, Failed, Step, is_control
 from .exceptions import TimedOutError
 
 
@@ -61,5 +61,11 @@ class Timeout:
 def _cancellation_raised(outcome: Any) -> Any:
     """The layers hand errors on as values; a timer has to see its own cancellation come by."""
     if type(outcome) is Failed and is_control(outcome.error):
-        raise outcome.error
+        error = outcome.error
+        outcome.drop()
+        try:
+            raise error
+        finally:
+            # The error holds this frame by its traceback: it must not hold the error in turn.
+            del error
     return outcome

@@ -13,6 +13,7 @@ import functools
 import inspect
 import itertools
 import linecache
+import sys
 import weakref
 from collections.abc import Callable, Coroutine
 from types import FunctionType
@@ -25,11 +26,13 @@ from ._calls import (
     Call,
     Layer,
     Step,
+    Waits,
     around,
     around_async,
     finish,
     operate,
     operate_async,
+    refuse_coroutine,
 )
 from ._fallback import FallbackChain
 from ._retry import RetryExecutor, RetryPolicy
@@ -39,7 +42,7 @@ from ._timeout import Timeout
 class Stack:
     """The policies around one function, outermost first, and the cold half of its wrapper."""
 
-    __slots__ = ("_chain", "breaker", "core", "function", "is_async", "layers", "tally")
+    __slots__ = ("_chain", "_known", "breaker", "core", "function", "is_async", "layers", "tally")
 
     def __init__(self, layers: tuple[Layer, ...], function: Callable[..., Any], is_async: bool) -> None:
         self.layers: Final = layers
@@ -56,7 +59,11 @@ class Stack:
         if any(isinstance(layer, Timeout) for layer in layers):
             # Only a coroutine of Python's own can be started by hand.
             always = always or not _signatures.is_plain_async(function)
-        self.core: Final = _seawall.Core(always, budgets, _rejecting(layers[0]), self.tally)
+        # Whether what it gives was seen; a coroutine function says it itself.
+        self._known = is_async
+        self.core: Final = _seawall.Core(
+            always, not self._known, budgets, _rejecting(layers[0]), self.tally
+        )
         self._chain: Any = None
 
     def chain(self) -> Any:
@@ -78,7 +85,23 @@ class Stack:
 
     def slow(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call in which something is other than on the good path."""
-        return finish(self.chain()(Call(self.function, args, kwargs, self.tally)))
+        call = Call(self.function, args, kwargs, self.tally)
+        return finish(self.chain()(call)) if self._known else self._first(call)
+
+    def _first(self, call: Call) -> Any:
+        """The first call, which sees that what was taken for a sync function is one.
+
+        A wrapper around a coroutine function that is not `async def` itself, or a lambda, looks like it.
+        """
+        # What it calls in turn goes the fast way, so that recursion goes as deep as any other.
+        self.core.first(False)
+        try:
+            value = finish(self.chain()(call))
+            refuse_coroutine(self.function, value)
+            self._known = True
+            return value
+        finally:
+            self.core.first(not self._known)
 
     def failed(
         self, ticket: int | None, error: BaseException, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -106,12 +129,12 @@ class Stack:
         self,
         ticket: int | None,
         coroutine: Coroutine[Any, Any, Any],
-        waits_for: Any,
+        waits: Waits,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> Any:
         """A call whose first attempt was started on the fast way and waits: now the timers are armed."""
-        started = (coroutine, waits_for)
+        started = (coroutine, waits.what)
         call = Call(self.function, args, kwargs, self.tally, ticket, None, started)
         return finish(await self.chain()(call))
 
@@ -198,7 +221,7 @@ def decorate(layer: Layer, function: Any) -> Any:
     if isinstance(function, (classmethod, staticmethod)):
         return type(function)(decorate(layer, function.__func__))
     if not callable(function):
-        raise TypeError(f"only functions can be decorated, but this is {function!r}")
+        raise TypeError(f"only functions can be decorated, and what is made of them goes above: {function!r}")
     if isinstance(function, type):
         raise TypeError(f"only functions can be decorated, and not a class: {function!r}")
     if _signatures.is_generator(function):
@@ -222,7 +245,7 @@ def decorate(layer: Layer, function: Any) -> Any:
 
 def _wrap(stack: Stack) -> FunctionType:
     function = stack.function
-    found = _signatures.signature(function)
+    found = _signatures.real_signature(function)
     parameters = () if found is None else tuple(found.parameters.values())
     if found is None or not all(parameter.name.isidentifier() for parameter in parameters):
         shape: Shape = (("args", _VAR_POSITIONAL, False), ("kwargs", _VAR_KEYWORD, False))
@@ -234,7 +257,20 @@ def _wrap(stack: Stack) -> FunctionType:
         style = "timed"
     make = _template(shape, style, stack.breaker is not None)
     cold = (stack.slow_async, stack.failed_async) if stack.is_async else (stack.slow, stack.failed)
-    wrapper: FunctionType = make(stack.core, function, stack.breaker, *cold, stack.late, stack.core.reject, stack.waiting_async, asyncio._get_running_loop)
+    wrapper: FunctionType = make(
+        stack.core,
+        function,
+        stack.breaker,
+        *cold,
+        stack.late,
+        stack.core.reject,
+        stack.waiting_async,
+        _seawall.begin,
+        Waits,
+        type,
+        sys.modules,
+        asyncio._get_running_loop,
+    )
     positional = [p for p in parameters if p.kind <= _POSITIONAL_OR_KEYWORD and p.default is not p.empty]
     by_name = [p for p in parameters if p.kind == _KEYWORD_ONLY and p.default is not p.empty]
     wrapper.__defaults__ = tuple(p.default for p in positional) or None
@@ -267,7 +303,7 @@ Style = Literal["sync", "async", "timed"]
 Shape = tuple[tuple[str, int, bool], ...]
 
 _SYNC: Final = """\
-def make({core}, {call}, {breaker}, {slow}, {failed}, {late}, {reject}, {waiting}, {loop}):
+def make({given}):
     def wrapper({parameters}):
         if {core}:
             return {slow}({args}, {kwargs})
@@ -283,21 +319,22 @@ def make({core}, {call}, {breaker}, {slow}, {failed}, {late}, {reject}, {waiting
 """
 
 # A timeout arms no timer unless the operation has to wait. Under asyncio only: scopes of trio are a stack,
-# and ours would have to be entered before those of the operation.
+# and ours would have to be entered before those of the operation. To ask asyncio costs more than all the
+# rest (a system call), so it is asked only where trio was imported at all.
 _TIMED: Final = """\
-def make({core}, {call}, {breaker}, {slow}, {failed}, {late}, {reject}, {waiting}, {loop}):
+def make({given}):
     async def wrapper({parameters}):
-        if {core} or {loop}() is None:
+        if {core} or "trio" in {modules} and {loop}() is None:
             return await {slow}({args}, {kwargs})
         {coroutine} = {call}({forward})
         try:
-            {waits_for} = {coroutine}.send(None)
-        except StopIteration as {caught}:
-            return {caught}.value
+            {value} = {begin}({coroutine}, {waits})
         except BaseException as {caught}:
             {error} = {caught}
         else:
-            return await {waiting}(None, {coroutine}, {waits_for}, {args}, {kwargs})
+            if {kind}({value}) is not {waits}:
+                return {value}
+            return await {waiting}(None, {coroutine}, {value}, {args}, {kwargs})
         try:
             return await {failed}(None, {error}, {args}, {kwargs})
         finally:
@@ -306,23 +343,20 @@ def make({core}, {call}, {breaker}, {slow}, {failed}, {late}, {reject}, {waiting
 """
 
 _TIMED_BREAKER: Final = """\
-def make({core}, {call}, {breaker}, {slow}, {failed}, {late}, {reject}, {waiting}, {loop}):
+def make({given}):
     async def wrapper({parameters}):
         {seen} = {breaker}._seen
-        if {seen} is None or {core} or {loop}() is None:
+        if {seen} is None or {core} or "trio" in {modules} and {loop}() is None:
             {reject}()
             return await {slow}({args}, {kwargs})
         {coroutine} = {call}({forward})
         try:
-            {waits_for} = {coroutine}.send(None)
-        except StopIteration as {caught}:
-            {value} = {caught}.value
+            {value} = {begin}({coroutine}, {waits})
         except BaseException as {caught}:
             {error} = {caught}
-            {value} = {waiting}
         else:
-            return await {waiting}({seen}, {coroutine}, {waits_for}, {args}, {kwargs})
-        if {value} is not {waiting}:
+            if {kind}({value}) is {waits}:
+                return await {waiting}({seen}, {coroutine}, {value}, {args}, {kwargs})
             if {breaker}._quiet is {seen}:
                 return {value}
             return {late}({seen}, {value})
@@ -334,7 +368,7 @@ def make({core}, {call}, {breaker}, {slow}, {failed}, {late}, {reject}, {waiting
 """
 
 _SYNC_BREAKER: Final = """\
-def make({core}, {call}, {breaker}, {slow}, {failed}, {late}, {reject}, {waiting}, {loop}):
+def make({given}):
     def wrapper({parameters}):
         {seen} = {breaker}._seen
         if {seen} is None or {core}:
@@ -363,7 +397,8 @@ def _awaiting(template: str) -> str:
     return template.replace("    def wrapper(", "    async def wrapper(")
 
 
-_NAMES: Final = (
+#: What a template is given, in order.
+_GIVEN: Final = (
     "core",
     "call",
     "breaker",
@@ -372,14 +407,14 @@ _NAMES: Final = (
     "late",
     "reject",
     "waiting",
+    "begin",
+    "waits",
+    "kind",
+    "modules",
     "loop",
-    "seen",
-    "value",
-    "caught",
-    "error",
-    "coroutine",
-    "waits_for",
 )
+#: What its wrapper has of its own.
+_LOCAL: Final = ("seen", "value", "caught", "error", "coroutine")
 _numbers: Final = itertools.count(1)
 
 
@@ -427,7 +462,8 @@ def _template(shape: Shape, style: Style, has_breaker: bool) -> Callable[..., Fu
         args=f"({', '.join(args)}{',' if args else ''})",
         kwargs="{" + ", ".join(kwargs) + "}",
         forward=", ".join(forward),
-        **{name: prefix + name for name in _NAMES},
+        given=", ".join(prefix + name for name in _GIVEN),
+        **{name: prefix + name for name in _GIVEN + _LOCAL},
     )
     file = f"<seawall wrapper {next(_numbers)}>"
     # So that tracebacks show its lines, as those of dataclasses do.

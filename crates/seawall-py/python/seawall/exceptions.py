@@ -22,6 +22,9 @@ as your operation raised it:
     ...     print(error, error.filename, isinstance(error, RetryExhaustedError), error.attempts)
     [Errno 2] gone: 'a.txt' a.txt True 3
 
+Where a retry and a fallback of one stack both come to an end, the error has the names of both, as it has
+when each stands alone.
+
 Some types cannot be joined (their fields are out of reach, or are named like ours), and some errors come
 out different: then a plain ``RetryExhaustedError`` is raised ``from`` the original. ``can_join`` tells.
 """
@@ -99,7 +102,7 @@ class FallbackExhaustedError(SeawallError):
     """The operation failed, and so did every fallback after it."""
 
     primary_error: BaseException | None = None
-    """What the operation raised, the very object."""
+    """What the primary ended in: what the operation raised, the very object, unless a retry gave up on it."""
     fallback_errors: tuple[BaseException, ...] = ()
     """What each fallback raised, in order."""
 

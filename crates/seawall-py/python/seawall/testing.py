@@ -214,7 +214,7 @@ class MockCircuitBreaker(_StandIn):
         # A probe from the time when it will be over, which comes to nothing.
         probe = breaker._probe_early(breaker._now())
         assert type(probe) is int
-        breaker._abandon(probe, breaker._now())
+        breaker._abandon(probe)
         breaker._tell()
 
     def force_closed(self) -> None:
@@ -254,7 +254,7 @@ class ManualClock(_StandIn):
 
     def __init__(self, start: float = 0.0) -> None:
         super().__init__()
-        self._now = float(start)
+        self._now = _seconds("start", start)
         #: What was slept, in seconds and in order.
         self.sleeps: list[float] = []
 
@@ -267,7 +267,7 @@ class ManualClock(_StandIn):
 
     def advance(self, seconds: float) -> None:
         """Moves on; back with a negative number, as clocks do."""
-        self._now += seconds
+        self._now += _seconds("seconds", seconds)
 
     def sleep(self, seconds: float) -> bool:
         """Moves on as if someone had slept."""
@@ -285,6 +285,15 @@ class ManualClock(_StandIn):
 
     def __repr__(self) -> str:
         return f"<ManualClock at {self._now} s>"
+
+
+def _seconds(field: str, given: float) -> float:
+    """Seconds, of either sign."""
+    if isinstance(given, bool) or not isinstance(given, (int, float)):
+        raise TypeError(f"`{field}` must be a number, but is {given!r}")
+    if not -1e15 < given < 1e15:
+        raise ValueError(f"`{field}` must be a number of seconds that a clock can show, but is {given!r}")
+    return float(given)
 
 
 def set_waiting(on: bool) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..._arguments import ErrorTypes
 from ..._breaker import CircuitBreaker, CircuitState
-from ..._retry import ErrorTypes
 from ...exceptions import CircuitBreakerOpenError
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast, overload
 
-from ..._retry import ErrorTypes
+from ..._arguments import ErrorTypes
 from ..._signatures import is_async
 from ..._wrapper import decorate
 from ._breaker import Circuit

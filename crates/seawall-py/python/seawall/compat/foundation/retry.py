@@ -56,7 +56,7 @@ class RetryPolicy:
 
     def should_retry(self, error: Exception, attempt: int) -> bool:
         """Whether attempt ``attempt``, which raised ``error``, is followed by another one."""
-        return self._seawall.should_retry(error, attempt)
+        return attempt < self.max_attempts and self._seawall.is_transient(error)
 
     def should_retry_response(self, response: Any, attempt: int) -> bool:
         """Whether attempt ``attempt``, which got ``response``, is followed by another one."""
