@@ -142,3 +142,21 @@ async fn a_loop_whose_error_is_permanent_gets_it_back_at_once() {
     assert_eq!(ended, Err(Error::Operation(Down(7))));
     assert_eq!(before.elapsed(), Duration::ZERO);
 }
+
+#[test]
+fn a_loop_that_says_that_it_succeeded_earns_by_the_terms_of_its_budget() {
+    let budget = Arc::new(RetryBudget::aws());
+    let retry = RetryExecutor::new(at_once().build()).budget(Arc::clone(&budget));
+    common::spend(&budget);
+    // A retry costs 14: 10 are left over, and a success without one gives 1 back.
+    for _ in 0..4 {
+        assert_eq!(budget.available(), 0);
+        retry.attempts().succeeded();
+    }
+    assert_eq!(budget.available(), 1);
+    let mut attempts = retry.attempts();
+    assert!(attempts.backoff_blocking(Down(1)).is_ok());
+    assert_eq!(budget.available(), 0);
+    attempts.succeeded();
+    assert_eq!(budget.available(), 1, "a success after a retry gives back what that cost");
+}
