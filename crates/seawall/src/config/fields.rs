@@ -501,7 +501,7 @@ pub(super) static FALLBACK: [Field; 2] = [
         "value",
         Kind::Anything,
         "none",
-        "The answer, as data. Python gives it as it is; Rust converts it; the command prints it.",
+        "The answer, as data: a program converts it; the command prints it.",
     ),
     Field::new("command", Kind::Text, "none", "What the command `seawall run` runs for an answer."),
 ];

@@ -1,8 +1,8 @@
 //! Policy files: policies and pipelines by name, in TOML, YAML or JSON (feature `config`).
 //!
-//! For settings that whoever runs a program must be able to change. The same file serves Rust,
-//! Python and the command `seawall`. The guide [`policy_files`](crate::guide::policy_files) has the
-//! format; [`json_schema`] has it for editors.
+//! For settings that whoever runs a program must be able to change. The same file serves programs and the
+//! command `seawall`. The guide [`policy_files`](crate::guide::policy_files) has the format;
+//! [`json_schema`] has it for editors.
 //!
 //! ```
 //! use seawall::config::{Format, Policies};
