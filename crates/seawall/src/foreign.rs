@@ -398,6 +398,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_held_of_time_is_the_window_of_every_thread() {
+        let breaker =
+            CircuitBreaker::builder().failure_rate(1.0).over_time(S).minimum_calls(100).build();
+        let fail = |ms| {
+            at(Tick::from_millis(ms), || {
+                let Leave::Admitted(ticket) = acquire(&breaker) else { unreachable!("closed") };
+                record(&breaker, ticket, Verdict::TRANSIENT, None);
+            });
+        };
+        // The bucket before the first one of the window, that one, and the last one.
+        [9_099, 9_100, 10_000].into_iter().for_each(fail);
+        std::thread::scope(|scope| scope.spawn(|| fail(10_000)).join()).expect("no panic");
+        let held = at(Tick::from_millis(10_050), || hold(&breaker)).window;
+        let bucket = |age, calls| HeldBucket { age, calls, failures: calls, slow: 0 };
+        assert_eq!(held, HeldWindow::Buckets(vec![bucket(950, 1), bucket(50, 2)]));
+    }
+
+    #[test]
     fn a_budget_takes_what_it_can_hold() {
         let budget = RetryBudget::new(0.1, 2);
         assert!(budget.try_retry());
