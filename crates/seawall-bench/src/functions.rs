@@ -1,5 +1,5 @@
 //! Functions under an attribute, and the same ones with the policy written out: the attribute is to
-//! cost no more.
+//! cost no more. None is inlined, else chance says which of the two comes back through registers.
 
 use crate::operation::{Failed, work, work_async};
 use seawall::{CircuitBreaker, Error};
@@ -13,6 +13,7 @@ pub(crate) mod attribute {
     use seawall::{circuit_breaker, fallback, retry, timeout};
 
     #[retry(max_attempts = 4)]
+    #[inline(never)]
     pub(crate) fn retry(x: u64) -> Outcome {
         Ok(work(x)?)
     }
@@ -23,6 +24,7 @@ pub(crate) mod attribute {
     }
 
     #[circuit_breaker(policy = breaker)]
+    #[inline(never)]
     pub(crate) fn breaker(breaker: Breaker, x: u64) -> Outcome {
         Ok(work(x)?)
     }
@@ -35,6 +37,7 @@ pub(crate) mod attribute {
     #[fallback([0])]
     #[circuit_breaker(policy = breaker)]
     #[retry(max_attempts = 4)]
+    #[inline(never)]
     pub(crate) fn stack(breaker: Breaker, x: u64) -> Outcome {
         Ok(work(x)?)
     }
@@ -60,6 +63,7 @@ pub(crate) mod written_out {
     static RETRY: RetryPolicy = RetryPolicy::builder().max_attempts(4).build();
     static TIMEOUT: Timeout = Timeout::new(HOUR);
 
+    #[inline(never)]
     pub(crate) fn retry(x: u64) -> Outcome {
         RETRY.call_blocking(|| Ok(work(x)?))
     }
@@ -68,6 +72,7 @@ pub(crate) mod written_out {
         RETRY.call(|| async { Ok(work_async(x).await?) }).await
     }
 
+    #[inline(never)]
     pub(crate) fn breaker(breaker: Breaker, x: u64) -> Outcome {
         breaker.call_blocking(|| Ok(work(x)?))
     }
@@ -76,6 +81,7 @@ pub(crate) mod written_out {
         breaker.call(|| async { Ok(work_async(x).await?) }).await
     }
 
+    #[inline(never)]
     pub(crate) fn stack(breaker: Breaker, x: u64) -> Outcome {
         let stack = Pipeline::new((FallbackChain::new().value(0), breaker, &RETRY));
         stack.call_blocking(|| Ok(work(x)?))

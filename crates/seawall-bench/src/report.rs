@@ -117,7 +117,8 @@ impl Results {
         writeln!(
             text,
             "\n### Attributes\n\nA function under an attribute beside one that calls the same policy \
-             itself: ns a call, allocations, bytes of the future.\n"
+             itself: ns a call, allocations, bytes of the future. Neither is inlined, so that the \
+             `Result` of either comes back through memory: most of these figures is that.\n"
         )?;
         writeln!(text, "| | attribute | written out | ratio |\n|---|---:|---:|---:|")?;
         for (row, attribute, by_hand) in pairs {
