@@ -1,8 +1,8 @@
 //! What `seawall run` costs over the command itself, beside `timeout`: whole processes, in turn.
 //!
 //! `cargo bench -p seawall-cli`. Fails if the overhead without a breaker is more than twice that of
-//! `timeout`, or more than 5 ms with one. On a busy machine a wall clock shows the neighbours' time as
-//! well: the processor's time stands beside it, and both must be over to fail.
+//! `timeout`, or more than 5 ms with one, by the median of the wall clock. The processor's time stands beside
+//! it: where that is much less, the machine was busy with something else.
 #![allow(
     clippy::print_stdout,
     clippy::panic,
@@ -69,10 +69,10 @@ fn main() {
         let line = line.join(" ").replace(seawall, "seawall");
         println!("{} |    {}  {line}", figures(&medians), figures(&used));
     }
-    let least = ratio(&medians, 2).min(ratio(&used, 2));
-    assert!(least <= 2.0, "seawall run costs {least:.2} times what timeout costs");
-    let least = over(&medians, 4).min(over(&used, 4));
-    assert!(least <= LIMIT_WITH_BREAKER, "a breaker costs {least:?}");
+    let without = ratio(&medians, 2);
+    assert!(without <= 2.0, "seawall run costs {without:.2} times what timeout costs");
+    let with = over(&medians, 4);
+    assert!(with <= LIMIT_WITH_BREAKER, "a breaker costs {with:?}");
 }
 
 /// What all children so far have used, and the kernel for them.

@@ -399,20 +399,28 @@ mod tests {
 
     #[test]
     fn what_is_held_of_time_is_the_window_of_every_thread() {
-        let breaker =
-            CircuitBreaker::builder().failure_rate(1.0).over_time(S).minimum_calls(100).build();
-        let fail = |ms| {
+        let breaker = CircuitBreaker::builder()
+            .failure_rate(1.0)
+            .slow_call_rate(1.0, S)
+            .over_time(S)
+            .minimum_calls(100)
+            .build();
+        let fail = |ms, took| {
             at(Tick::from_millis(ms), || {
                 let Leave::Admitted(ticket) = acquire(&breaker) else { unreachable!("closed") };
-                record(&breaker, ticket, Verdict::TRANSIENT, None);
+                record(&breaker, ticket, Verdict::TRANSIENT, Some(took));
             });
         };
-        // The bucket before the first one of the window, that one, and the last one.
-        [9_099, 9_100, 10_000].into_iter().for_each(fail);
-        std::thread::scope(|scope| scope.spawn(|| fail(10_000)).join()).expect("no panic");
-        let held = at(Tick::from_millis(10_050), || hold(&breaker)).window;
-        let bucket = |age, calls| HeldBucket { age, calls, failures: calls, slow: 0 };
-        assert_eq!(held, HeldWindow::Buckets(vec![bucket(950, 1), bucket(50, 2)]));
+        let held = || at(Tick::from_millis(10_050), || hold(&breaker)).window;
+        let bucket = |age, calls, slow| HeldBucket { age, calls, failures: calls, slow };
+        // The bucket before the first one of the window, and that one.
+        [9_099, 9_100].into_iter().for_each(|ms| fail(ms, S));
+        assert_eq!(held(), HeldWindow::Buckets(vec![bucket(950, 1, 1)]));
+        // The last one, by two threads.
+        fail(10_000, S);
+        fail(10_000, S / 2);
+        std::thread::scope(|scope| scope.spawn(|| fail(10_000, S)).join()).expect("no panic");
+        assert_eq!(held(), HeldWindow::Buckets(vec![bucket(950, 1, 1), bucket(50, 3, 2)]));
     }
 
     #[test]
