@@ -2,6 +2,9 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+#[cfg(feature = "tracing")]
+pub(crate) mod hearing;
+
 use seawall::{CircuitBreaker, Event, RetryBudget, Verdict, breaker::Transition};
 use std::{
     error, fmt,

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-use crate::common::{Log, S, poll_once};
+use crate::common::{Log, S, hearing::hearing, poll_once};
 use seawall::{
     CircuitBreaker, FallbackChain, RetryExecutor, RetryPolicy, Timeout, Verdict,
     breaker::Mode,
@@ -88,10 +88,7 @@ impl Visit for Fields {
 pub(crate) fn captured(scene: impl AsyncFnOnce()) -> Vec<Record> {
     let log = Log::default();
     let subscriber = Registry::default().with(Capture(log.clone()));
-    tracing::subscriber::with_default(subscriber, || {
-        let mut runtime = tokio::runtime::Builder::new_current_thread();
-        runtime.enable_time().start_paused(true).build().unwrap().block_on(scene());
-    });
+    hearing(subscriber, async { scene().await });
     log.all()
 }
 

@@ -3,7 +3,7 @@
 
 use crate::{
     Calls, Down, Outcome, Rich,
-    common::{Log, pending_once},
+    common::{Log, hearing::hearing, pending_once},
 };
 use seawall::{circuit_breaker, fallback, retry, timeout};
 use tracing::{Subscriber, instrument, span};
@@ -38,11 +38,7 @@ fn path<'a, S: LookupSpan<'a>>(
 fn traced<R>(call: impl Future<Output = R>) -> (R, Vec<String>) {
     let log = Log::default();
     let subscriber = Registry::default().with(Trace(log.clone()));
-    let outcome = tracing::subscriber::with_default(subscriber, || {
-        let mut runtime = tokio::runtime::Builder::new_current_thread();
-        runtime.enable_time().start_paused(true).build().unwrap().block_on(call)
-    });
-    (outcome, log.all())
+    (hearing(subscriber, call), log.all())
 }
 
 /// An event of ours.
