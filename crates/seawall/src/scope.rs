@@ -111,6 +111,7 @@ mod live {
     pub(crate) use crate::testing::{BreakerMock, RetryMock};
     use crate::{erased::BoxFuture, event, event::Event, time};
     use std::{
+        cell::RefCell,
         collections::HashMap,
         fmt,
         pin::Pin,
@@ -197,8 +198,32 @@ mod live {
             let placed = Placed::new(&self.world);
             let id = placed.id;
             registry().entry(key).or_default().push(placed);
-            LIVE.fetch_add(1, Ordering::Relaxed);
+            for count in [&LIVE, &ENTERED] {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
             Entered { key, id }
+        }
+
+        /// Runs `body` with this scope around all others of this thread; the one that was there is back
+        /// in place afterwards, also after a panic.
+        ///
+        /// For an executor that polls futures by the million: such a scope is found without a look-up.
+        /// Tasks of another executor that are polled in `body` see it as well, after their own.
+        ///
+        /// # Panics
+        /// When called by a method of a [`World`] that is driven.
+        pub fn drive<R>(&self, body: impl FnOnce() -> R) -> R {
+            struct Back(Option<Arc<dyn World>>);
+            impl Drop for Back {
+                fn drop(&mut self) {
+                    // The world's destructor is the user's code: not while it is borrowed.
+                    drop(DRIVEN.with(|driven| driven.replace(self.0.take())));
+                    LIVE.fetch_sub(1, Ordering::Relaxed);
+                }
+            }
+            LIVE.fetch_add(1, Ordering::Relaxed);
+            let _back = Back(DRIVEN.with(|driven| driven.replace(Some(Arc::clone(&self.world)))));
+            body()
         }
 
         /// Runs `future` inside the scope, wherever it is polled: `tokio::spawn(scope.attach(f))`.
@@ -253,7 +278,9 @@ mod live {
                     }
                 }
             }
-            LIVE.fetch_sub(1, Ordering::Relaxed);
+            for count in [&LIVE, &ENTERED] {
+                count.fetch_sub(1, Ordering::Relaxed);
+            }
             // The world's destructor is the user's code: not under the lock.
             drop(registry);
             drop(out);
@@ -314,7 +341,9 @@ mod live {
             let worlds = registry.entry(key).or_default();
             worlds.push(placed);
             worlds.append(inner);
-            LIVE.fetch_add(1, Ordering::Relaxed);
+            for count in [&LIVE, &ENTERED] {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
             Self { key, id, inner }
         }
     }
@@ -331,7 +360,9 @@ mod live {
                     registry.remove(&self.key);
                 }
             }
-            LIVE.fetch_sub(1, Ordering::Relaxed);
+            for count in [&LIVE, &ENTERED] {
+                count.fetch_sub(1, Ordering::Relaxed);
+            }
         }
     }
 
@@ -355,15 +386,25 @@ mod live {
 
     /// How many scopes live. Relaxed: a scope is seen by the task or thread that entered it.
     static LIVE: AtomicUsize = AtomicUsize::new(0);
+    /// How many of them are in the registry.
+    static ENTERED: AtomicUsize = AtomicUsize::new(0);
+
+    thread_local! {
+        /// The scope around all others of this thread.
+        static DRIVEN: RefCell<Option<Arc<dyn World>>> = const { RefCell::new(None) };
+    }
     static REGISTRY: LazyLock<Mutex<Worlds>> = LazyLock::new(Mutex::default);
 
     fn registry() -> MutexGuard<'static, Worlds> {
         REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The worlds in place here, innermost first.
+    /// The worlds in place here, innermost first, but for the driven one.
     #[cold]
     fn worlds() -> Vec<Arc<dyn World>> {
+        if ENTERED.load(Ordering::Relaxed) == 0 {
+            return Vec::new();
+        }
         let registry = registry();
         let worlds = registry.get(&Key::here()).into_iter().flatten().rev();
         worlds.map(|placed| Arc::clone(&placed.world)).collect()
@@ -385,7 +426,12 @@ mod live {
 
     #[cold]
     fn ask_worlds<R>(ask: impl Fn(&dyn World) -> Option<R>) -> Option<R> {
-        worlds().iter().find_map(|world| ask(&**world))
+        worlds().iter().find_map(|world| ask(&**world)).or_else(|| driven(ask).flatten())
+    }
+
+    /// Asks the world around all others. A thread that is being torn down has none.
+    fn driven<R>(ask: impl FnOnce(&dyn World) -> R) -> Option<R> {
+        DRIVEN.try_with(|driven| driven.borrow().as_deref().map(ask)).ok().flatten()
     }
 
     pub(crate) fn now() -> Option<Duration> {
@@ -430,6 +476,7 @@ mod live {
             for world in worlds() {
                 event::guarded(|| world.observe(event));
             }
+            driven(|world| event::guarded(|| world.observe(event)));
         }
     }
 }

@@ -51,6 +51,7 @@ fn text_of(panic: &(dyn Any + Send)) -> String {
 }
 
 mod chaos;
+mod driven;
 mod inspection;
 mod mocks_breaker;
 #[cfg(feature = "macros")]
