@@ -234,6 +234,31 @@ impl PolicySpec {
         self.stack().build_blocking()
     }
 
+    /// The same settings with a breaker and a budget of its own, which have nothing on record: for one
+    /// more process in a simulation, or one test more.
+    #[must_use]
+    pub fn anew(&self) -> Self {
+        let mut new = self.clone();
+        for layer in &mut new.layers {
+            match &mut layer.part {
+                Part::Breaker { builder, breaker } => {
+                    let name = breaker.name().cloned();
+                    let fresh = builder.build();
+                    *breaker = Arc::new(match name {
+                        Some(name) => fresh.named(name),
+                        None => fresh,
+                    });
+                }
+                Part::Retry { budget: Some(budget), .. } => {
+                    let budget = SharedBudget::Counted(Arc::new(budget.anew()));
+                    layer.part.pay_from(budget);
+                }
+                _ => {}
+            }
+        }
+        new
+    }
+
     /// What in this policy cannot work as meant, or may do harm, and is not allowed by the file.
     pub fn lint(&self) -> Vec<ConfigFinding> {
         let mut findings = self.findings();

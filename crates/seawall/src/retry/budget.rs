@@ -169,6 +169,12 @@ impl RetryBudget {
         }
     }
 
+    /// A full one with the same terms.
+    #[cfg(feature = "config")]
+    pub(crate) const fn anew(&self) -> Self {
+        Self::with(self.terms)
+    }
+
     /// Whether it earns, charges and holds the same.
     #[cfg(feature = "config")]
     pub(crate) fn is_set_like(&self, other: &Self) -> bool {

@@ -1,0 +1,575 @@
+//! The modelled world: clients, network, servers, faults. It knows events and numbers, no futures.
+
+pub(crate) mod random;
+mod request;
+pub(crate) mod scenario;
+mod server;
+
+use crate::{
+    engine::{Place, Slab, Task, with},
+    measure::Seen,
+    stack::{Calls, Finish},
+};
+use random::{Purpose, Stream};
+use scenario::{Arrivals, FaultKind, Scenario};
+use seawall::Event;
+use server::{Server, Spell};
+use std::{sync::Arc, task::Waker, time::Duration};
+
+pub(crate) use random::nanos;
+pub use request::request;
+
+/// What the operation fails with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Failure {
+    /// Nothing listens.
+    Refused,
+    /// The queue is full, or the request has waited too long.
+    Overloaded,
+    /// The service could not do it.
+    Failed,
+    /// The connection broke in the middle.
+    Reset,
+    /// Another one was first: the row has changed since it was read.
+    Conflict,
+    /// The service could not do it, and asks not to be tried again.
+    Pushback,
+}
+
+impl Failure {
+    /// Whether another attempt is welcome.
+    pub const fn may_be_tried_again(&self) -> bool {
+        !matches!(self, Self::Pushback)
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Refused => "refused",
+            Self::Overloaded => "overloaded",
+            Self::Failed => "failed",
+            Self::Reset => "connection reset",
+            Self::Conflict => "conflict",
+            Self::Pushback => "failed, do not retry",
+        })
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// What a call ends with where it works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Answer {
+    /// The service's own.
+    Full,
+    /// A fallback's.
+    Degraded,
+}
+
+/// A thing to come.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Happening {
+    /// For the engine.
+    Timer(u32, u32),
+    /// The next call of an open loop.
+    Call,
+    /// A user of a closed loop calls.
+    User(u32),
+    /// A request reaches its server.
+    Arrive(u32),
+    /// A worker has done its part; of this life of the server.
+    Done { server: u32, request: u32, life: u32 },
+    /// A reply reaches the caller.
+    Reply(u32),
+    /// A fault of this server begins or ends.
+    Turn(u32),
+    /// A bin of the measurement is full.
+    Bin,
+}
+
+/// What the engine is to do next.
+pub(crate) enum Step {
+    Nothing,
+    Over,
+    /// To begin a task.
+    Begin(Place, Box<dyn FnOnce() -> Task>),
+}
+
+pub(crate) type Queue = crate::engine::Queue<Happening>;
+
+/// A request on its way.
+#[derive(Debug)]
+pub(crate) struct Request {
+    server: u32,
+    key: u32,
+    /// Whoever waits for the reply.
+    waker: Option<Waker>,
+    reply: Option<Result<Answer, Failure>>,
+    /// Nobody waits any more.
+    gone: bool,
+    /// The world is done with it: there is a reply, or there will never be one.
+    over: bool,
+    /// When it came to its server.
+    came: u64,
+    what: What,
+}
+
+/// What a request asks for.
+#[derive(Debug, Clone, Copy)]
+enum What {
+    Work,
+    /// The row's version, which the reply carries.
+    Read(u64),
+    /// To change the row, if it still has this version.
+    Write(u64),
+}
+
+/// The state of a run.
+pub(crate) struct Model {
+    scenario: Arc<Scenario>,
+    /// For each tier what calls it.
+    calls: Vec<Vec<Calls>>,
+    /// Each of them is for one shard.
+    per_shard: bool,
+    servers: Vec<Server>,
+    /// Where a tier's servers begin.
+    first: Vec<u32>,
+    requests: Slab<Request>,
+    arrivals: Stream,
+    clients: Stream,
+    service: Stream,
+    network: Stream,
+    chance: Stream,
+    policies: Stream,
+    thinking: Stream,
+    /// The way's constant length, in ns, if it has one.
+    way: Option<u64>,
+    /// Spells of the network: (from, to, more ns) and (from, to, share lost).
+    slow_ways: Vec<(u64, u64, u64)>,
+    lossy_ways: Vec<(u64, u64, f64)>,
+    /// Rates from when on, in calls per ns.
+    rates: Vec<(u64, f64)>,
+    recorded: usize,
+    end: u64,
+    pub(crate) seen: Seen,
+}
+
+impl Model {
+    /// `calls` makes the policy of each process that calls a tier: of (tier, process, shard).
+    pub(crate) fn new(
+        scenario: &Arc<Scenario>,
+        seed: u64,
+        bin: Duration,
+        per_shard: bool,
+        calls: &dyn Fn(u32, u32, u32) -> Calls,
+    ) -> Self {
+        let stream = |purpose| Stream::new(seed, purpose);
+        let last = scenario.tiers.len().saturating_sub(1);
+        let mut servers = Vec::new();
+        let mut first = Vec::new();
+        let mut callers = Vec::new();
+        let mut processes = scenario.load.clients.max(1);
+        for (number, tier) in scenario.tiers.iter().enumerate() {
+            let number = u32::try_from(number).unwrap_or(u32::MAX);
+            first.push(u32::try_from(servers.len()).unwrap_or(u32::MAX));
+            for shard in 0..tier.shards.max(1) {
+                let spells = scenario.faults.iter().filter(|fault| {
+                    fault.tier.unwrap_or(last) == number as usize
+                        && fault.shard.is_none_or(|only| only == shard)
+                });
+                servers.push(Server::new(number, tier, spells.map(Spell::new).collect()));
+            }
+            let shards = if per_shard { tier.shards.max(1) } else { 1 };
+            let of_tier = (0..processes)
+                .flat_map(|process| (0..shards).map(move |shard| (process, shard)))
+                .map(|(process, shard)| calls(number, process, shard))
+                .collect();
+            callers.push(of_tier);
+            processes = tier.shards.max(1);
+        }
+        let faults = |of: fn(FaultKind) -> Option<f64>| {
+            scenario
+                .faults
+                .iter()
+                .filter_map(move |fault| {
+                    Some((nanos(fault.from), nanos(fault.ends()), of(fault.kind)?))
+                })
+                .collect::<Vec<_>>()
+        };
+        let lossy_ways = faults(|kind| match kind {
+            FaultKind::Loss(share) => Some(share),
+            _ => None,
+        });
+        let slow_ways = scenario
+            .faults
+            .iter()
+            .filter_map(|fault| match fault.kind {
+                FaultKind::Latency(more) => {
+                    Some((nanos(fault.from), nanos(fault.ends()), nanos(more)))
+                }
+                _ => None,
+            })
+            .collect();
+        let rate = scenario.rate().unwrap_or(0.0) / 1e9;
+        let mut rates = vec![(0, rate)];
+        rates.extend(scenario.load.steps.iter().map(|(from, share)| (nanos(*from), rate * share)));
+        Self {
+            scenario: Arc::clone(scenario),
+            calls: callers,
+            per_shard,
+            servers,
+            first,
+            requests: Slab::new(),
+            arrivals: stream(Purpose::Arrivals),
+            clients: stream(Purpose::Clients),
+            service: stream(Purpose::Service),
+            network: stream(Purpose::Network),
+            chance: stream(Purpose::Faults),
+            policies: stream(Purpose::Policies),
+            thinking: stream(Purpose::Thinking),
+            way: scenario.network.delay.constant(),
+            slow_ways,
+            lossy_ways,
+            rates,
+            recorded: 0,
+            end: 0,
+            seen: Seen::new(bin, scenario.length),
+        }
+    }
+
+    pub(crate) fn next_seed(&mut self) -> u64 {
+        self.policies.next()
+    }
+
+    pub(crate) fn hear(&mut self, event: &Event<'_>) {
+        self.seen.hear(event);
+    }
+
+    pub(crate) fn begin(&mut self, now: u64, end: u64, queue: &mut Queue) {
+        self.end = end;
+        queue.at(self.seen.bin_ends(), Happening::Bin);
+        for (number, server) in (0..).zip(&self.servers) {
+            for at in server.turns() {
+                queue.at(at, Happening::Turn(number));
+            }
+        }
+        match &self.scenario.load.arrivals {
+            Arrivals::Rate(_) | Arrivals::Share(_) | Arrivals::Recorded(_) => {
+                self.next_call(now, queue);
+            }
+            Arrivals::Users { think } => {
+                for user in 0..self.scenario.load.clients {
+                    queue.at(now + think.draw(&mut self.thinking), Happening::User(user));
+                }
+            }
+        }
+    }
+
+    /// Plans the next call of an open loop.
+    fn next_call(&mut self, now: u64, queue: &mut Queue) {
+        if let Arrivals::Recorded(times) = &self.scenario.load.arrivals {
+            if let Some(at) = times.get(self.recorded) {
+                self.recorded += 1;
+                queue.at(nanos(*at).max(now), Happening::Call);
+            }
+            return;
+        }
+        // A Poisson process whose rate changes in steps: what is left of the draw goes on at the next.
+        let mut left = self.arrivals.exponential();
+        let mut from = now;
+        let mut steps = self.rates.iter().copied().peekable();
+        while let Some((_, rate)) = steps.next() {
+            let to = steps.peek().map_or(u64::MAX, |(to, _)| *to);
+            if to <= from {
+                continue;
+            }
+            let room = (to - from) as f64 * rate;
+            if left < room || to == u64::MAX && rate > 0.0 {
+                return queue
+                    .at(from.saturating_add(random::rounded(left / rate)), Happening::Call);
+            }
+            left -= room;
+            from = to;
+        }
+    }
+
+    pub(crate) fn step(&mut self, now: u64, what: Happening, queue: &mut Queue) -> Step {
+        match what {
+            Happening::Timer(..) => {}
+            Happening::Call => {
+                let client = self.clients.one_of(self.scenario.load.clients);
+                self.next_call(now, queue);
+                return self.call(now, client);
+            }
+            Happening::User(client) => return self.call(now, client),
+            Happening::Arrive(request) => self.arrive(now, request, queue),
+            Happening::Done { server, request, life } => {
+                return self.done(now, server, request, life, queue);
+            }
+            Happening::Reply(request) => self.replied(request),
+            Happening::Turn(server) => self.turn(now, server, queue),
+            Happening::Bin => {
+                let waiting = self.servers.iter().map(Server::waiting).sum();
+                self.seen.close_bin(waiting);
+                queue.at(self.seen.bin_ends(), Happening::Bin);
+            }
+        }
+        Step::Nothing
+    }
+
+    /// A client calls.
+    fn call(&mut self, now: u64, client: u32) -> Step {
+        let key = self.clients.one_of(self.scenario.tiers[0].shards.max(1));
+        let place = Place { tier: 0, process: client, key };
+        self.seen.called();
+        self.begin_call(place, Finish::Call { started: now, client })
+    }
+
+    fn begin_call(&self, place: Place, finish: Finish) -> Step {
+        let of_tier = &self.calls[place.tier as usize];
+        let shards = match self.per_shard {
+            true => self.scenario.tiers[place.tier as usize].shards.max(1),
+            false => 1,
+        };
+        let at = (place.process * shards + place.key % shards) as usize;
+        let calls = Arc::clone(&of_tier[at]);
+        Step::Begin(place, Box::new(move || calls(finish)))
+    }
+
+    /// What is to be told of a call of a client.
+    pub(crate) fn ended(
+        &mut self,
+        now: u64,
+        (started, client): (u64, u32),
+        outcome: &Result<Answer, seawall::Error<Failure>>,
+        queue: &mut Queue,
+    ) {
+        self.seen.ended(now, started, outcome);
+        if let Arrivals::Users { think } = &self.scenario.load.arrivals {
+            queue.at(now.saturating_add(think.draw(&mut self.thinking)), Happening::User(client));
+        }
+    }
+
+    /// A request sets out from where a task stands.
+    fn send(
+        &mut self,
+        now: u64,
+        place: Place,
+        what: What,
+        waker: &Waker,
+        queue: &mut Queue,
+    ) -> u32 {
+        let tier = place.tier as usize;
+        let server = self.first[tier] + place.key % self.scenario.tiers[tier].shards.max(1);
+        let request = self.requests.insert(Request {
+            server,
+            key: place.key,
+            waker: Some(waker.clone()),
+            reply: None,
+            gone: false,
+            over: false,
+            came: 0,
+            what,
+        });
+        if !matches!(what, What::Read(_)) {
+            self.seen.sent(tier == 0, tier + 1 == self.scenario.tiers.len());
+        }
+        if self.is_lost(now) {
+            self.forget(request);
+        } else {
+            self.travel(now, Happening::Arrive(request), queue);
+        }
+        request
+    }
+
+    fn is_lost(&mut self, now: u64) -> bool {
+        let here = self.lossy_ways.iter().find(|(from, to, _)| (*from..*to).contains(&now));
+        here.copied().is_some_and(|(_, _, share)| self.chance.chance(share))
+    }
+
+    fn travel(&mut self, now: u64, what: Happening, queue: &mut Queue) {
+        let here = self.slow_ways.iter().filter(|(from, to, _)| (*from..*to).contains(&now));
+        let more: u64 = here.map(|(_, _, more)| *more).fold(0, u64::saturating_add);
+        match self.way {
+            Some(way) => queue.after(now, way.saturating_add(more), what),
+            None => {
+                let way = self.scenario.network.delay.draw(&mut self.network);
+                queue.at(now.saturating_add(way).saturating_add(more), what);
+            }
+        }
+    }
+
+    /// There will be no reply.
+    fn forget(&mut self, at: u32) {
+        if let Some(request) = self.requests.get_mut(at) {
+            request.over = true;
+            if request.gone {
+                self.requests.remove(at);
+            }
+        }
+    }
+
+    fn reply(&mut self, now: u64, at: u32, reply: Result<Answer, Failure>, queue: &mut Queue) {
+        let lost = self.is_lost(now);
+        let Some(request) = self.requests.get_mut(at) else { return };
+        if request.gone || lost {
+            return self.forget(at);
+        }
+        request.reply = Some(reply);
+        self.travel(now, Happening::Reply(at), queue);
+    }
+
+    fn replied(&mut self, at: u32) {
+        let Some(request) = self.requests.get_mut(at) else { return };
+        request.over = true;
+        if request.gone {
+            self.requests.remove(at);
+        } else if let Some(waker) = request.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// The measurement is over.
+    pub(crate) fn close(&mut self, now: u64) {
+        let waiting = self.servers.iter().map(Server::waiting).sum();
+        self.seen.close(now, waiting);
+    }
+
+    fn arrive(&mut self, now: u64, at: u32, queue: &mut Queue) {
+        let Some(request) = self.requests.get_mut(at) else { return };
+        request.came = now;
+        let number = request.server;
+        let server = &mut self.servers[number as usize];
+        let (mut is_dead, mut failure) = (false, None);
+        for kind in server.trouble(now) {
+            match kind {
+                FaultKind::Dead => is_dead = true,
+                FaultKind::Refuse | FaultKind::Restart => failure = Some(Failure::Refused),
+                FaultKind::Errors(share) if self.chance.chance(share) => {
+                    failure = Some(Failure::Failed);
+                }
+                _ => {}
+            }
+        }
+        if is_dead {
+            return self.forget(at);
+        }
+        if let Some(failure) = failure {
+            return self.reply(now, at, Err(failure), queue);
+        }
+        match request.what {
+            What::Read(_) => {
+                request.what = What::Read(server.version);
+                return self.reply(now, at, Ok(Answer::Full), queue);
+            }
+            What::Write(version) => {
+                let is_first = version == server.version;
+                server.version += u64::from(is_first);
+                let reply = if is_first { Ok(Answer::Full) } else { Err(Failure::Conflict) };
+                self.seen.served(false);
+                return self.reply(now, at, reply, queue);
+            }
+            What::Work => {}
+        }
+        if !server.enqueue(at) {
+            return self.reply(now, at, Err(Failure::Overloaded), queue);
+        }
+        self.dispatch(now, number, queue);
+    }
+
+    /// Gives free workers what waits.
+    fn dispatch(&mut self, now: u64, number: u32, queue: &mut Queue) {
+        loop {
+            let server = &mut self.servers[number as usize];
+            let Some(at) = server.next(now) else { return };
+            let tier = &self.scenario.tiers[server.tier as usize];
+            let came = self.requests.get_mut(at).map_or(now, |request| request.came);
+            let too_late = tier.shed_after.is_some_and(|most| now - came > nanos(most));
+            if too_late {
+                server.busy -= 1;
+                self.reply(now, at, Err(Failure::Overloaded), queue);
+                continue;
+            }
+            let mut work = tier.service.draw(&mut self.service);
+            if tier.slowdown > 0.0 {
+                let factor = 1.0 + tier.slowdown * server.waiting() as f64;
+                work = random::rounded(work as f64 * factor);
+            }
+            let done = server.done_at(now, work);
+            let life = server.life;
+            queue.at(done, Happening::Done { server: number, request: at, life });
+        }
+    }
+
+    fn done(&mut self, now: u64, server: u32, at: u32, life: u32, queue: &mut Queue) -> Step {
+        if self.servers[server as usize].life != life {
+            return Step::Nothing;
+        }
+        let below = self.servers[server as usize].tier + 1;
+        if (below as usize) < self.scenario.tiers.len() {
+            let key = self.requests.get_mut(at).map_or(0, |request| request.key);
+            let key = key % self.scenario.tiers[below as usize].shards.max(1);
+            let process = server - self.first[below as usize - 1];
+            let place = Place { tier: below, process, key };
+            return self.begin_call(place, Finish::Request { server, request: at, life });
+        }
+        self.answer(now, (server, at, life), Ok(Answer::Full), queue);
+        Step::Nothing
+    }
+
+    /// A worker is done with a request, and free.
+    pub(crate) fn answer(
+        &mut self,
+        now: u64,
+        (server, at, life): (u32, u32, u32),
+        mut reply: Result<Answer, Failure>,
+        queue: &mut Queue,
+    ) {
+        let here = &mut self.servers[server as usize];
+        if here.life != life {
+            return;
+        }
+        here.busy -= 1;
+        here.hold(at, false);
+        let tier = here.tier as usize;
+        if reply.is_err() && self.scenario.tiers[tier].pushback {
+            reply = Err(Failure::Pushback);
+        }
+        if tier + 1 == self.scenario.tiers.len() {
+            let wasted = self.requests.get_mut(at).is_none_or(|request| request.gone);
+            self.seen.served(wasted);
+        }
+        self.reply(now, at, reply, queue);
+        self.dispatch(now, server, queue);
+    }
+
+    /// A fault begins or ends.
+    fn turn(&mut self, now: u64, number: u32, queue: &mut Queue) {
+        let server = &mut self.servers[number as usize];
+        let lost = if server.dies(now) { server.die() } else { Vec::new() };
+        for at in lost {
+            self.reply(now, at, Err(Failure::Reset), queue);
+        }
+        self.dispatch(now, number, queue);
+    }
+}
+
+/// What a task tells when it ends.
+pub(crate) fn finish(finish: Finish, outcome: &Result<Answer, seawall::Error<Failure>>) {
+    with(|inside| match finish {
+        Finish::Call { started, client } => {
+            inside.model.ended(inside.now, (started, client), outcome, &mut inside.queue);
+        }
+        Finish::Request { server, request, life } => {
+            let reply = outcome
+                .as_ref()
+                .map(|answer| *answer)
+                .map_err(|error| error.operation().copied().unwrap_or(Failure::Failed));
+            let which = (server, request, life);
+            inside.model.answer(inside.now, which, reply, &mut inside.queue);
+        }
+    });
+}

@@ -1,0 +1,156 @@
+//! Who takes part: policies, and functions under policies.
+
+use crate::{
+    engine::Task,
+    model::{self, Answer, Failure, request},
+};
+use seawall::{Error, Policy, config::PolicySpec};
+use std::{fmt, sync::Arc};
+
+/// Begins a call, and tells the world how it ended.
+pub(crate) type Calls = Arc<dyn Fn(Finish) -> Task>;
+
+/// Whom to tell.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Finish {
+    Call { started: u64, client: u32 },
+    Request { server: u32, request: u32, life: u32 },
+}
+
+/// Where a policy stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Client {
+    /// The tier that it calls, counted from 0.
+    pub tier: u32,
+    /// The process that it is part of, counted from 0.
+    pub process: u32,
+    /// The shard that it calls, where each has a policy of its own; else 0.
+    pub shard: u32,
+}
+
+type Make = dyn Fn(Client) -> Calls + Send + Sync;
+
+/// A policy that takes part in a simulation, under a name. Each client process gets one of its own, as
+/// in production.
+#[derive(Clone)]
+pub struct Contender {
+    name: Arc<str>,
+    /// In a line, as a pipeline prints itself.
+    about: Arc<str>,
+    per_shard: bool,
+    make: Arc<Make>,
+}
+
+impl Contender {
+    /// A policy, or a stack of them: `make` makes one for each process that calls.
+    ///
+    /// ```
+    /// use seawall::{CircuitBreaker, Pipeline, RetryPolicy};
+    /// use seawall_sim::Contender;
+    ///
+    /// let stack = Contender::policy("breaker and retry", |_| {
+    ///     Pipeline::new((CircuitBreaker::new(), RetryPolicy::new()))
+    /// });
+    /// assert_eq!(stack.name(), "breaker and retry");
+    /// ```
+    pub fn policy<P>(
+        name: impl Into<String>,
+        make: impl Fn(Client) -> P + Send + Sync + 'static,
+    ) -> Self
+    where
+        P: Policy<Answer, Failure> + 'static,
+    {
+        let first = Client { tier: 0, process: 0, shard: 0 };
+        let about = seawall::Pipeline::new(make(first)).to_string();
+        let make = move |client| {
+            let policy = Arc::new(make(client));
+            let calls = move |finish| -> Task {
+                let policy = Arc::clone(&policy);
+                Box::pin(async move { model::finish(finish, &policy.run(request).await) })
+            };
+            Arc::new(calls) as Calls
+        };
+        Self::new(name, about, make)
+    }
+
+    /// An async function that is protected by itself, such as one under `#[seawall::retry]`. It calls
+    /// [`request`] where in production it would call the service. All processes share it.
+    pub fn function<F, Fut>(name: impl Into<String>, function: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + Clone + 'static,
+        Fut: Future<Output = Result<Answer, Error<Failure>>> + Send + 'static,
+    {
+        let make = move |_| {
+            let function = function.clone();
+            let calls = move |finish| -> Task {
+                let call = function();
+                Box::pin(async move { model::finish(finish, &call.await) })
+            };
+            Arc::new(calls) as Calls
+        };
+        Self::new(name, "a function", make)
+    }
+
+    /// A policy of a file. A `fallback` of it answers with [`Answer::Degraded`].
+    pub fn file(spec: &PolicySpec) -> Self {
+        let name = spec.name().to_owned();
+        let spec = spec.clone();
+        Self::policy(name, move |_| {
+            let chain = seawall::FallbackChain::new().value(Answer::Degraded);
+            let stack = spec.anew().stack::<Answer, Failure>().fallback(chain).build();
+            stack.expect("its fallback is given")
+        })
+    }
+
+    fn new(
+        name: impl Into<String>,
+        about: impl Into<String>,
+        make: impl Fn(Client) -> Calls + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            name: name.into().into(),
+            about: about.into().into(),
+            per_shard: false,
+            make: Arc::new(make),
+        }
+    }
+
+    /// Each process has a policy for each shard of a service, instead of one for all.
+    #[must_use]
+    pub fn per_shard(mut self) -> Self {
+        self.per_shard = true;
+        self
+    }
+
+    /// Under another name.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into().into();
+        self
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its layers, outermost first: `breaker(5, 60s) > retry(3)`.
+    pub fn about(&self) -> &str {
+        &self.about
+    }
+
+    pub(crate) const fn is_per_shard(&self) -> bool {
+        self.per_shard
+    }
+
+    pub(crate) fn calls(&self, tier: u32, process: u32, shard: u32) -> Calls {
+        (self.make)(Client { tier, process, shard })
+    }
+}
+
+impl fmt::Debug for Contender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Contender").field("name", &self.name).field("about", &self.about).finish()
+    }
+}
