@@ -77,7 +77,9 @@ impl World for Virtual {
     }
 
     fn observe(&self, event: &Event<'_>) {
-        with(|inside| inside.model.hear(event));
+        if let Event::CircuitBreakerTransition { transition, .. } = event {
+            with(|inside| inside.model.hear(transition));
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 mod histogram;
 
 use crate::model::{Answer, Failure, nanos};
-use seawall::{CircuitState, Error, Event, Rejection};
+use seawall::{CircuitState, Error, Rejection, breaker::Transition};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -133,8 +133,7 @@ impl Seen {
         }
     }
 
-    pub(crate) fn hear(&mut self, event: &Event<'_>) {
-        let Event::CircuitBreakerTransition { transition, .. } = event else { return };
+    pub(crate) fn hear(&mut self, transition: &Transition) {
         let breakers = &mut self.breakers;
         match transition.from {
             CircuitState::Open | CircuitState::Isolated => breakers.open -= 1,
