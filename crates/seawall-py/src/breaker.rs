@@ -1,6 +1,7 @@
 //! The circuit breaker: leave to make calls, as tickets that Python hands back with their outcome.
 
 use crate::{
+    policies::BreakerSettings,
     retry::settings,
     values::{age, given, number, refused, seconds, tick, whole},
 };
@@ -85,7 +86,7 @@ impl Breaker {
     #[pyo3(signature = (*, failure_threshold=None, recovery_timeout=None, name=None, success_threshold=None,
         failure_window=None, over_calls=None, failure_rate=None, minimum_calls=None, slow_call_rate=None,
         slow_call_duration=None, recovery_multiplier=None, max_recovery_timeout=None, recovery_jitter=None,
-        probes=None, probe_lease=None, dry_run=false))]
+        probes=None, probe_lease=None, dry_run=false, made=None))]
     #[expect(clippy::too_many_arguments, reason = "one for each setting")]
     fn new(
         failure_threshold: Option<&Bound<'_, PyAny>>,
@@ -104,8 +105,9 @@ impl Breaker {
         probes: Option<&Bound<'_, PyAny>>,
         probe_lease: Option<&Bound<'_, PyAny>>,
         dry_run: bool,
+        made: Option<&BreakerSettings>,
     ) -> PyResult<Self> {
-        let mut builder = CircuitBreaker::builder();
+        let mut builder = made.map_or_else(CircuitBreaker::builder, |made| made.0);
         if let Some(value) = given_or(failure_threshold, |v| whole("failure_threshold", v))? {
             builder = builder.failure_threshold(value);
         }

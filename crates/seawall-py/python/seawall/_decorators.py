@@ -37,16 +37,20 @@ class _Unset:
 _UNSET: Final[Any] = _Unset()
 
 
-class Same:
-    """A decorator that gives a function of the same type."""
-
+class _Decorator:
     __slots__ = ("_layer",)
 
     def __init__(self, layer: Layer) -> None:
         self._layer = layer
 
+
+class Same(_Decorator):
+    """A decorator that gives a function of the same type."""
+
+    __slots__ = ()
+
     def __call__(self, function: F) -> F:
-        return cast(F, decorate(self._layer, function))
+        return cast(F, decorate(function, self._layer))
 
 
 def _is_error_type(given: object) -> bool:
@@ -71,11 +75,13 @@ def retry(  # type: ignore[overload-overlap] # a type of errors is never the fun
     retry_after: RetryAfter | None = ...,
     retry_on_open: bool = ...,
     retry_on_exhausted: bool = ...,
+    keep_errors: int = ...,
     on_retry: Callable[..., object] | None = ...,
     on_success: Callable[..., object] | None = ...,
     budget: RetryBudget | None = ...,
     reraise: bool = ...,
     name: str | None = ...,
+    seed: int | None = ...,
     time_source: Callable[[], float] | None = ...,
     sleep_func: Callable[[float], object] | None = ...,
     async_sleep_func: Callable[[float], Awaitable[object]] | None = ...,
@@ -89,6 +95,7 @@ def retry(
     budget: RetryBudget | None = ...,
     reraise: bool = ...,
     name: str | None = ...,
+    seed: int | None = ...,
     time_source: Callable[[], float] | None = ...,
     sleep_func: Callable[[float], object] | None = ...,
     async_sleep_func: Callable[[float], Awaitable[object]] | None = ...,
@@ -103,6 +110,7 @@ def retry(
     budget: RetryBudget | None = None,
     reraise: bool = False,
     name: str | None = None,
+    seed: int | None = None,
     time_source: Callable[[], float] | None = None,
     sleep_func: Callable[[float], object] | None = None,
     async_sleep_func: Callable[[float], Awaitable[object]] | None = None,
@@ -142,6 +150,7 @@ def retry(
         budget=budget,
         reraise=reraise,
         name=name,
+        seed=seed,
         time_source=time_source,
         sleep_func=sleep_func,
         async_sleep_func=async_sleep_func,
@@ -218,7 +227,7 @@ class _ByKey:
         if isinstance(function, (classmethod, staticmethod)):
             return type(function)(self(function.__func__))
         key: Key = self._key if not isinstance(self._key, str) else _argument(function, self._key)
-        return decorate(Keyed(self._breakers, key), function)
+        return decorate(function, Keyed(self._breakers, key))
 
 
 def _argument(function: Any, name: str) -> Key:
@@ -263,16 +272,13 @@ def fallback(
 AF = TypeVar("AF", bound=Callable[..., Coroutine[Any, Any, Any]])
 
 
-class ForAsync:
+class ForAsync(_Decorator):
     """A decorator for coroutine functions that gives one of the same type."""
 
-    __slots__ = ("_layer",)
-
-    def __init__(self, layer: Layer) -> None:
-        self._layer = layer
+    __slots__ = ()
 
     def __call__(self, function: AF) -> AF:
-        return cast(AF, decorate(self._layer, function))
+        return cast(AF, decorate(function, self._layer))
 
 
 def timeout(seconds: Seconds, /) -> ForAsync:
