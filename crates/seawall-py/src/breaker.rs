@@ -3,7 +3,7 @@
 use crate::{
     policies::BreakerSettings,
     retry::settings,
-    values::{age, given, number, refused, seconds, tick, whole},
+    values::{age, given, lonely, number, refused, seconds, tick, whole},
 };
 use pyo3::{IntoPyObjectExt, intern, prelude::*, types::PyDict};
 use seawall::{
@@ -143,12 +143,10 @@ impl Breaker {
                 builder = builder.slow_call_rate(rate, least);
             }
             (Some(rate), None) => {
-                let rule = "left out where no `slow_call_duration` is given";
-                return Err(crate::values::wrong_value("slow_call_rate", rule, rate));
+                return Err(lonely("slow_call_rate", rate, "slow_call_duration"));
             }
             (None, Some(least)) => {
-                let rule = "left out where no `slow_call_rate` is given";
-                return Err(crate::values::wrong_value("slow_call_duration", rule, least));
+                return Err(lonely("slow_call_duration", least, "slow_call_rate"));
             }
             (None, None) => {}
         }

@@ -64,7 +64,7 @@ def checked_whole(field: str, given: object, least: int, most: int) -> int:
     if type(given) is not int:
         raise TypeError(f"`{field}` must be an integer, but is {given!r}")
     if not least <= given <= most:
-        raise ValueError(f"`{field}` must be within {least}..={most}, but is {given!r}")
+        raise ValueError(f"`{field}` must be within {least}..={most}, but is {_shown(given)}")
     return given
 
 
@@ -85,7 +85,7 @@ def read_clock(source: Callable[[], float]) -> float:
         return float(now)
     except OverflowError:
         raise ValueError(
-            f"`time_source` must give seconds that a float can hold, but {source!r} gave {_shown(now)}"
+            f"`time_source` must give seconds that a float can hold, but {source!r} gave one that is {_shown(now)}"
         ) from None
 
 
@@ -94,7 +94,7 @@ def _shown(given: object) -> str:
         return repr(given)
     except ValueError:
         # Python refuses to print integers of thousands of digits.
-        return f"an {type(given).__name__} too long to print"
+        return f"too long to print (type {type(given).__name__})"
 
 
 def names(types: ErrorTypes, own: type[BaseException]) -> bool:
