@@ -58,6 +58,11 @@ impl LoadedPolicies {
         Ok(all)
     }
 
+    /// The same with the breakers and budgets of `old` where these are set alike.
+    fn keeping(&self, old: &Self) -> Self {
+        Self(self.0.clone().keeping(&old.0))
+    }
+
     /// The name that is nearest to one that is not there.
     fn nearest(&self, name: &str) -> Option<&str> {
         self.0.nearest(name)
@@ -105,6 +110,8 @@ fn layer<'py>(
             layer.set_item("settings", settings)?;
             let breaker = spec.circuit_breaker();
             layer.set_item("name", breaker.and_then(|b| b.name()).map(Name::as_str))?;
+            // Which one it is: whoever reads the file again may have it already.
+            layer.set_item("id", breaker.map(|breaker| Arc::as_ptr(breaker).addr()))?;
         }
         LayerKind::Retry => {
             layer.set_item("rules", spec.retry().map(|policy| RetryRules { policy }))?;

@@ -42,9 +42,14 @@ FILES = Path(__file__).parents[2] / "seawall" / "tests" / "config" / "files"
 def load(tmp_path: Path) -> Load:
     """Loads a text as a file, without the environment of whoever runs the tests."""
 
-    def load(text: str, name: str = "p.toml", environment: Mapping[str, str] | None = None) -> Policies:
+    def load(
+        text: str,
+        name: str = "p.toml",
+        environment: Mapping[str, str] | None = None,
+        keeping: Policies | None = None,
+    ) -> Policies:
         (tmp_path / name).write_text(text)
-        return load_policies(tmp_path / name, environment=environment or {})
+        return load_policies(tmp_path / name, environment=environment or {}, keeping=keeping)
 
     return load
 
@@ -343,6 +348,40 @@ def test_a_budget_is_shared_by_all_who_name_it(load: Load) -> None:
         policies["q"].call(operation)
     assert operation.calls == 1 and p.budget.available == 0
     assert r.budget is not None and r.budget.available > 30
+
+
+def test_a_file_that_is_read_again_keeps_breakers_and_budgets(load: Load) -> None:
+    text = """
+        [budgets.bank]
+        ratio = 0.1
+        floor = 5
+        [p]
+        retry = {{max_attempts = {0}, base_delay = 0, budget = "bank"}}
+        circuit_breaker = {{failure_threshold = 1}}
+        [q]
+        circuit_breaker = {{failure_threshold = {0}}}
+    """
+    old = load(text.format(3))
+    with pytest.raises(OSError):
+        old["p"].call(Failing(9))
+    new = load(text.format(4), keeping=old)
+    p, before = new["p"], old["p"]
+    assert p.retry is not None and before.retry is not None
+    assert p.retry.policy.max_attempts == 4
+    assert p.circuit_breaker is before.circuit_breaker and p.circuit_breaker is not None
+    assert p.circuit_breaker.state is CircuitState.OPEN
+    assert p.retry.budget is not None and p.retry.budget.available == 3
+    # Set otherwise, it begins anew.
+    assert new["q"].circuit_breaker is not old["q"].circuit_breaker
+    # And once more, from what was kept.
+    again = load(text.format(5), keeping=new)
+    assert again["p"].circuit_breaker is before.circuit_breaker
+    assert again["q"].circuit_breaker is not new["q"].circuit_breaker
+    with pytest.raises(ConfigError):
+        load("[p", keeping=new)
+    assert new["p"].circuit_breaker is before.circuit_breaker
+    with pytest.raises(TypeError, match="`keeping`"):
+        load(text.format(3), keeping={})  # type: ignore[arg-type]
 
 
 def test_the_value_of_a_fallback_answers_anew_for_each_call(load: Load, run: Run) -> None:

@@ -56,11 +56,16 @@ def load_policies(
     *,
     environment: Mapping[str, str] | None = None,
     prefix: str = "SEAWALL",
+    keeping: Policies | None = None,
 ) -> Policies:
     """Reads a policy file: TOML, YAML or JSON, by its extension.
 
     Variables of the ``environment`` (``os.environ``) that begin with ``prefix`` and two underscores are laid
     over it: ``SEAWALL__PAYMENTS__RETRY__MAX_ATTEMPTS=5``; ``environment={}`` lays nothing over it.
+
+    For a file that is read again, ``keeping`` takes over the circuit breakers and budgets of what it gave before,
+    with all that they have on record, where a policy of the same name has them with the same settings. Where
+    the file is broken now, what it gave before stays as it is.
 
     Raises ConfigError, a ValueError, with everything that is wrong: file, line, column, field, value, what
     is allowed, and the nearest valid name.
@@ -70,8 +75,10 @@ def load_policies(
     given = os.environ if environment is None else environment
     if not isinstance(given, Mapping):
         raise TypeError(f"`environment` must be a mapping, but is {environment!r}")
+    if keeping is not None and not isinstance(keeping, Policies):
+        raise TypeError(f"`keeping` must be Policies, but is {keeping!r}")
     loaded = _seawall.LoadedPolicies(os.fspath(path), list(given.items()), prefix)
-    return Policies(loaded, os.fspath(path))
+    return Policies(loaded, os.fspath(path), keeping)
 
 
 class Policies(Mapping[str, "Pipeline"]):
@@ -81,12 +88,27 @@ class Policies(Mapping[str, "Pipeline"]):
     what it gives everywhere.
     """
 
-    __slots__ = ("_by_name", "_loaded", "_path")
+    __slots__ = ("_breakers", "_by_name", "_loaded", "_path")
 
-    def __init__(self, loaded: _seawall.LoadedPolicies, path: str) -> None:
+    def __init__(
+        self, loaded: _seawall.LoadedPolicies, path: str, keeping: Policies | None = None
+    ) -> None:
+        before: dict[int, CircuitBreaker] = {}
+        if keeping is not None:
+            loaded = loaded.keeping(keeping._loaded)
+            before = keeping._breakers
         self._loaded: Final = loaded
         self._path: Final = path
-        self._by_name: Final = {told["name"]: Pipeline(told) for told in loaded.policies()}
+        self._by_name: Final[dict[str, Pipeline]] = {}
+        #: Each by its native half's identity.
+        self._breakers: Final[dict[int, CircuitBreaker]] = {}
+        for told in loaded.policies():
+            ids = (layer["id"] for layer in told["layers"] if layer["kind"] == "circuit_breaker")
+            known: int = next(ids, 0)
+            pipeline = Pipeline(told, breaker=before.get(known))
+            self._by_name[told["name"]] = pipeline
+            if pipeline.circuit_breaker is not None:
+                self._breakers[known] = pipeline.circuit_breaker
 
     def __getitem__(self, name: str) -> Pipeline:
         found = self._by_name.get(name)
