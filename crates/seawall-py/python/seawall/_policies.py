@@ -97,7 +97,7 @@ class Policies(Mapping[str, "Pipeline"]):
         if keeping is not None:
             loaded = loaded.keeping(keeping._loaded)
             before = keeping._breakers
-        self._loaded: Final = loaded
+        self._loaded: Final[_seawall.LoadedPolicies] = loaded
         self._path: Final = path
         self._by_name: Final[dict[str, Pipeline]] = {}
         #: Each by its native half's identity.
