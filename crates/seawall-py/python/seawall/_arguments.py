@@ -5,13 +5,22 @@ from __future__ import annotations
 import datetime
 import numbers
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from . import _signatures
 
 ErrorTypes = type[BaseException] | tuple[type[BaseException], ...]
 Predicate = Callable[[BaseException], object]
 Seconds = float | datetime.timedelta
+
+
+class _Unset:
+    def __repr__(self) -> str:
+        return "<default>"
+
+
+#: What is left out, where `None` means something else, or is to be told from it.
+UNSET: Final[Any] = _Unset()
 
 
 def checked_types(field: str, given: object) -> ErrorTypes:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable
 from typing import Any, Final, ParamSpec, TypeVar, cast, overload
 
 from . import _signatures
-from ._arguments import ErrorTypes, Predicate, Seconds, checked_sync, checked_types
+from ._arguments import UNSET, ErrorTypes, Predicate, Seconds, checked_sync, checked_types
 from ._breaker import CircuitBreaker, CircuitBreakers, Key, Keyed
 from ._calls import Layer
 from ._fallback import FallbackChain
@@ -25,16 +25,6 @@ from ._wrapper import decorate
 P = ParamSpec("P")
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-class _Unset:
-    """What is left out, where `None` means something else, or is to be told from it."""
-
-    def __repr__(self) -> str:
-        return "<default>"
-
-
-_UNSET: Final[Any] = _Unset()
 
 
 class _Decorator:
@@ -247,8 +237,8 @@ def _argument(function: Any, name: str) -> Key:
 
 def fallback(
     *fallbacks: Callable[..., Any] | Iterable[Callable[..., Any]] | FallbackChain,
-    fallback_on: ErrorTypes | Predicate = _UNSET,
-    name: str | None = _UNSET,
+    fallback_on: ErrorTypes | Predicate = UNSET,
+    name: str | None = UNSET,
 ) -> Same:
     """Decorates a function so that others answer when it fails: ``fallback([a, b])`` or ``fallback(a, b)``.
 
@@ -256,9 +246,9 @@ def fallback(
     with the function's arguments. A :class:`FallbackChain` does as well.
     """
     given: dict[str, Any] = {}
-    if fallback_on is not _UNSET:
+    if fallback_on is not UNSET:
         given["fallback_on"] = fallback_on
-    if name is not _UNSET:
+    if name is not UNSET:
         given["name"] = name
     if not fallbacks:
         raise TypeError("`fallback` needs its fallbacks: fallback([a, b]) or fallback(a, b)")

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from typing import Any, Final, NamedTuple, ParamSpec, TypeVar, cast
 
 from . import _calls, _seawall
-from ._arguments import ErrorTypes, Predicate
+from ._arguments import UNSET, ErrorTypes, Predicate
 from ._breaker import CircuitBreaker
 from ._calls import AnyLayer, AsyncStep, Call, Layer, Step
 from ._fallback import FallbackChain
@@ -100,7 +100,7 @@ class Policies(Mapping[str, "Pipeline"]):
         self._loaded: Final[_seawall.LoadedPolicies] = loaded
         self._path: Final = path
         self._by_name: Final[dict[str, Pipeline]] = {}
-        #: Each by its native half's identity.
+        #: Each by the identity that the library gives it, which `keeping` looks for.
         self._breakers: Final[dict[int, CircuitBreaker]] = {}
         for told in loaded.policies():
             ids = (layer["id"] for layer in told["layers"] if layer["kind"] == "circuit_breaker")
@@ -126,16 +126,6 @@ class Policies(Mapping[str, "Pipeline"]):
 
     def __repr__(self) -> str:
         return f"<Policies of {self._path}: {', '.join(self)}>"
-
-
-class _Unset:
-    """What is left out, where `None` means something."""
-
-    def __repr__(self) -> str:
-        return "<as in the file>"
-
-
-_UNSET: Final[Any] = _Unset()
 
 
 _NOTHING: Final[Mapping[str, Any]] = {}
@@ -247,27 +237,27 @@ class Pipeline(AnyLayer):
         if len(layers) == 1 and isinstance(layers[0], RetryExecutor):
             return layers[0]
         raise TypeError(
-            f"a loop is a retry and nothing else, but policy `{self.name}` is {str(self) or 'empty'}: use it as a decorator, or"
-            " by `call`"
+            f"a loop is a retry and nothing else, but policy `{self.name}` is {str(self) or 'empty'}: use it as a"
+            " decorator, or by `call`"
         )
 
     def using(
         self,
         *,
-        fallback: Callable[..., Any] | Iterable[Callable[..., Any]] | FallbackChain = _UNSET,
-        fallback_on: ErrorTypes | Predicate = _UNSET,
-        retry_on: ErrorTypes | Predicate = _UNSET,
-        retry_if_result: Callable[[Any], object] | None = _UNSET,
-        retry_after: RetryAfter | None = _UNSET,
-        on_retry: Callable[..., object] | None = _UNSET,
-        on_success: Callable[..., object] | None = _UNSET,
-        reraise: bool = _UNSET,
-        seed: int | None = _UNSET,
-        time_source: Callable[[], float] | None = _UNSET,
-        sleep_func: Callable[[float], object] | None = _UNSET,
-        async_sleep_func: Callable[[float], Awaitable[object]] | None = _UNSET,
-        expected_exception: ErrorTypes | Predicate = _UNSET,
-        on_state_change: Callable[..., object] | None = _UNSET,
+        fallback: Callable[..., Any] | Iterable[Callable[..., Any]] | FallbackChain = UNSET,
+        fallback_on: ErrorTypes | Predicate = UNSET,
+        retry_on: ErrorTypes | Predicate = UNSET,
+        retry_if_result: Callable[[Any], object] | None = UNSET,
+        retry_after: RetryAfter | None = UNSET,
+        on_retry: Callable[..., object] | None = UNSET,
+        on_success: Callable[..., object] | None = UNSET,
+        reraise: bool = UNSET,
+        seed: int | None = UNSET,
+        time_source: Callable[[], float] | None = UNSET,
+        sleep_func: Callable[[float], object] | None = UNSET,
+        async_sleep_func: Callable[[float], Awaitable[object]] | None = UNSET,
+        expected_exception: ErrorTypes | Predicate = UNSET,
+        on_state_change: Callable[..., object] | None = UNSET,
     ) -> Pipeline:
         """The same policy, with what no file can say: functions, types of errors, a seed.
 
@@ -277,7 +267,7 @@ class Pipeline(AnyLayer):
         ``expected_exception``, ``on_state_change`` or ``time_source`` is given, which are a breaker's own: then
         it is a new one with the same settings.
         """
-        given = {name: value for name, value in locals().items() if name != "self" and value is not _UNSET}
+        given = {name: value for name, value in locals().items() if name != "self" and value is not UNSET}
         # What makes no sense is refused whichever layers the file has.
         policy = RetryPolicy(**_some(given, _OF_POLICY))
         RetryExecutor(policy, **_some(given, _OF_EXECUTOR))
