@@ -33,6 +33,8 @@ pub struct Bin {
     pub rejected: u64,
     /// Calls that a timeout ended, as the last word.
     pub timed_out: u64,
+    /// Breakers that became half-open, and let a probe through.
+    pub probed: u64,
     /// How many requests waited in queues at the end.
     pub waiting: u64,
     /// How many breakers were open at the end, or isolated.
@@ -145,7 +147,10 @@ impl Seen {
                 breakers.open += 1;
                 self.opened += 1;
             }
-            CircuitState::HalfOpen => breakers.half_open += 1,
+            CircuitState::HalfOpen => {
+                breakers.half_open += 1;
+                self.current.probed += 1;
+            }
             CircuitState::Closed => {}
         }
     }
@@ -181,6 +186,7 @@ impl Bin {
         self.failed += other.failed;
         self.rejected += other.rejected;
         self.timed_out += other.timed_out;
+        self.probed += other.probed;
         self.waiting = self.waiting.max(other.waiting);
         self.open = self.open.max(other.open);
         self.half_open = self.half_open.max(other.half_open);
