@@ -28,6 +28,7 @@ mod run;
 mod stack;
 mod study;
 
+pub use engine::sleep;
 pub use measure::{Bin, Latencies, Seen};
 pub use model::{
     Answer, Failure,
