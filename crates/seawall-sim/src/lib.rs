@@ -24,6 +24,7 @@ mod engine;
 mod measure;
 mod model;
 mod ready;
+pub mod report;
 mod run;
 mod stack;
 mod study;
