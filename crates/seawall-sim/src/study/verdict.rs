@@ -3,7 +3,7 @@
 use super::{Estimate, Finding, Metric, Pool, Study, Summary, metric::recovery_from};
 use crate::{
     measure::Seen,
-    model::scenario::{Arrivals, Scenario},
+    model::scenario::{Arrivals, Scenario, Tier},
     run::Plan,
     stack::Contender,
 };
@@ -45,6 +45,8 @@ pub enum Outlook {
 const FINEST: f64 = 0.01;
 /// At most so many runs for each seed of a search.
 const STEPS: usize = 8;
+/// A world in which more calls would be made at full load is not searched: it would take minutes.
+const MOST_CALLS: f64 = 2e6;
 /// How long a relieved service is watched.
 const WATCHED: Duration = Duration::from_secs(60);
 
@@ -84,7 +86,8 @@ impl Verdict {
 pub(super) fn search(study: &Study, pool: &Pool<'_>, findings: &mut [Finding]) -> bool {
     let scenario = study.plan.scenario();
     let (Some((from, to)), Some(_)) = (scenario.trouble(), share(scenario)) else { return true };
-    if !scenario.load.steps.is_empty() {
+    let most = scenario.tiers.iter().map(Tier::capacity).fold(0.0, f64::max);
+    if !scenario.load.steps.is_empty() || most * scenario.length.as_secs_f64() > MOST_CALLS {
         return true;
     }
     let seeds = study.seeds.min(5) as usize;
