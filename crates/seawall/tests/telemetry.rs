@@ -56,7 +56,8 @@ fn loud() -> Levels {
 #[test]
 fn every_message_level_and_field_of_the_table_is_really_recorded_and_no_other() {
     let records = recorded(loud(), async || everything(true).await);
-    let rows = documented();
+    let mut rows = documented();
+    rows.retain(|row| cfg!(feature = "config") || !row.message.starts_with("policy file"));
     for Row { message, level, fields } in &rows {
         let mine: Vec<&Record> = records.iter().filter(|r| r.message == *message).collect();
         assert!(!mine.is_empty(), "`{message}` is never recorded");
