@@ -195,7 +195,7 @@ impl Core {
     }
 
     /// True if the outcome was taken note of, false if it was stale.
-    fn settle(&self, input: Input) -> bool {
+    pub(super) fn settle(&self, input: Input) -> bool {
         match self.step(input).answer {
             Answer::Stale => {
                 self.history.tell(|name| Event::StaleOutcome { name });

@@ -9,7 +9,7 @@
 use super::{CircuitBreaker, permit::Core, word::Word};
 use crate::{
     event::Observe,
-    sync::{self, Ordering, RwLock, fence},
+    sync::{self, Mutex, Ordering, fence},
     time::Tick,
 };
 use std::{
@@ -30,7 +30,7 @@ impl<C: Send + Sync> Owner for CircuitBreaker<C> {
 
 /// The breaker that goes on. All those that it has taken over from, one after the other, share one seat,
 /// so that none of them keeps those between alive.
-pub(crate) struct Seat(RwLock<Arc<dyn Owner>>);
+pub(crate) struct Seat(Mutex<Arc<dyn Owner>>);
 
 /// The way from a retired breaker to the one that goes on.
 pub(crate) struct Heir(OnceLock<Arc<Seat>>);
@@ -118,10 +118,10 @@ impl<C> CircuitBreaker<C> {
 
 impl Core {
     fn pass_on(&self, heir: Arc<dyn Owner>, line: &mut Weak<Seat>) {
-        let seat = line.upgrade().unwrap_or_else(|| Arc::new(Seat(RwLock::new(Arc::clone(&heir)))));
+        let seat = line.upgrade().unwrap_or_else(|| Arc::new(Seat(Mutex::new(Arc::clone(&heir)))));
         *line = Arc::downgrade(&seat);
         // Whoever finds the word retired waits here until the heir is ready.
-        let mut now = sync::write(&seat.0);
+        let mut now = sync::lock(&seat.0);
         let _ = self.heir.0.set(Arc::clone(&seat));
         let word = self.retire();
         heir.core().take_over(self, word);
@@ -166,7 +166,7 @@ impl Core {
         // Acquire: pairs with `retire`, before which the heir was set.
         fence(Ordering::Acquire);
         let seat = self.heir.0.get().expect("set before the word is retired");
-        Arc::clone(&sync::read(&seat.0))
+        Arc::clone(&sync::lock(&seat.0))
     }
 
     /// Looks at this one, or at the one that has taken over. It looks first: a word that is not retired

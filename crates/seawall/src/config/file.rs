@@ -516,3 +516,46 @@ impl<P> fmt::Debug for Followed<P> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    /// What the thread that watches does at each turn, without the waits between.
+    #[test]
+    fn only_what_two_looks_have_seen_is_taken() {
+        let path = env::temp_dir().join(format!("seawall-look-{}.toml", std::process::id()));
+        let write = |attempts: u32| {
+            fs::write(&path, format!("p.retry.max_attempts = {attempts}")).unwrap();
+        };
+        write(1);
+        let file = PolicyFile::open(&path).unwrap();
+        let attempts = || file.policies().get("p").unwrap().retry().unwrap().max_attempts();
+        let look = || file.shared.look();
+        assert_eq!((look(), attempts()), (Look::Same, 1));
+        write(2);
+        assert_eq!((look(), attempts()), (Look::Settling, 1), "perhaps it is being written");
+        write(3);
+        assert_eq!((look(), attempts()), (Look::Settling, 1), "so it was");
+        assert_eq!((look(), attempts()), (Look::Taken, 3));
+        assert_eq!(look(), Look::Same);
+
+        // Deleted and made again.
+        fs::remove_file(&path).unwrap();
+        assert_eq!((look(), file.last_error()), (Look::Settling, None));
+        write(3);
+        assert_eq!((look(), file.last_error()), (Look::Same, None));
+        // And what was seen before that does not count as seen.
+        fs::remove_file(&path).unwrap();
+        assert_eq!(look(), Look::Settling);
+        assert_eq!((look(), attempts()), (Look::Taken, 3), "refused");
+        assert!(file.last_error().is_some());
+        write(4);
+        assert_eq!(look(), Look::Settling);
+        file.reload().unwrap();
+        assert_eq!((look(), attempts(), file.last_error()), (Look::Same, 4, None));
+        fs::remove_file(&path).unwrap();
+    }
+}

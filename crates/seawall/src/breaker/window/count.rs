@@ -1,7 +1,7 @@
 //! The last N calls, exactly.
 
 use super::{Outcome, Rates, Reading, TransitionCause, is_newer};
-use crate::sync::{self, AtomicU64, Ordering, const_unless_loom};
+use crate::sync::{self, AtomicU64, Ordering, const_unless_loom, fence};
 use std::sync::{Arc, OnceLock};
 
 /// The largest window, in calls: 250 kB.
@@ -225,7 +225,7 @@ impl Ring {
         let mut spins = 0;
         loop {
             let head = self.head.load(Ordering::Relaxed);
-            if is_newer(head >> GENERATION, generation) && !current() {
+            if is_newer(head >> GENERATION, generation) && !is_of_now(&current) {
                 return None;
             }
             // Acquire: pairs with the Release in `unlock`, so that the last holder's writes are
@@ -245,6 +245,15 @@ impl Ring {
     fn unlock(&self, head: u64) {
         self.head.store(head, Ordering::Release);
     }
+}
+
+/// Whether an outcome is current although the ring is newer.
+#[cold]
+fn is_of_now(current: impl Fn() -> bool) -> bool {
+    // Acquire: pairs with the Release in `unlock`, so that the word is seen no older than it was to
+    // whoever made the ring newer.
+    fence(Ordering::Acquire);
+    current()
 }
 
 /// Reads what the lock protects.
