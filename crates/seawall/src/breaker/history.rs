@@ -84,6 +84,7 @@ impl History {
         self.observed.load(Relaxed) || event::rejections_are_heard()
     }
 
+    #[cold]
     pub(super) fn told(&self) -> &Arc<Told> {
         self.told.get_or_init(Arc::default)
     }
@@ -102,7 +103,11 @@ impl History {
     }
 
     pub(crate) fn rejected(&self) {
-        self.told().rejections.add_one();
+        // What has opened has told of it.
+        match self.told.get() {
+            Some(told) => told.rejections.add_one(),
+            None => self.told().rejections.add_one(),
+        }
     }
 
     pub(crate) fn rejections(&self) -> u64 {

@@ -112,9 +112,16 @@ impl Core {
         let Step { word, answer, .. } = self.step(Input::Acquire);
         match answer {
             Answer::Reject(wait) => self.reject(word, wait),
-            Answer::Retired => self.heir().core().acquire(),
+            Answer::Retired => self.acquire_of_heir(),
             _ => Ok((word, if word.is_closed() { Kind::Call } else { Kind::Probe })),
         }
+    }
+
+    /// Apart, so that a rejection has no registers to save for it.
+    #[cold]
+    #[inline(never)]
+    fn acquire_of_heir(&self) -> Result<(Word, Kind), Option<u32>> {
+        self.heir().core().acquire()
     }
 
     /// Counts a rejection and tells of it; none in a dry run. Inlined, since its result would come
@@ -176,7 +183,7 @@ impl Core {
             }
             trip
         } else if word.is_retired() {
-            return self.heir().core().record(seen, kind, outcome);
+            return self.record_at_heir(seen, kind, outcome);
         } else {
             None
         };
@@ -185,6 +192,12 @@ impl Core {
         let input =
             if failed { Input::Failure { seen, trip } } else { Input::Success { seen, trip } };
         self.settle(input);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn record_at_heir(&self, seen: Word, kind: Kind, outcome: Outcome) {
+        self.heir().core().record(seen, kind, outcome);
     }
 
     #[cold]
