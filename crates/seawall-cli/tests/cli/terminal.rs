@@ -217,21 +217,3 @@ fn modes_that_a_command_sets_and_ends_with_are_its_own() {
     let text = modes_after("", "exit 0");
     assert!(text.contains("changed"), "as with `seawall run -- stty -echo`: {text:?}");
 }
-
-#[test]
-fn modes_are_put_back_after_a_stop_as_well() {
-    let bench = Bench::new();
-    let mut screen = Screen::of(
-        "bash",
-        &bench,
-        "set -m; stty -a > before; \
-         $SEAWALL run --quiet --max-attempts 1 -- sh -c 'stty -echo; echo go$((40 + 2)); read x; kill -9 $$'; \
-         echo sto''pped; fg > /dev/null; stty -a > after; cmp -s before after && echo as''before",
-    );
-    screen.until("go42");
-    screen.press("\x1a");
-    screen.until("stopped");
-    screen.press("on\n");
-    screen.until("asbefore");
-    screen.end();
-}

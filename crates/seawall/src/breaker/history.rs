@@ -84,7 +84,6 @@ impl History {
         self.observed.load(Relaxed) || event::rejections_are_heard()
     }
 
-    #[cold]
     pub(super) fn told(&self) -> &Arc<Told> {
         self.told.get_or_init(Arc::default)
     }
@@ -103,11 +102,7 @@ impl History {
     }
 
     pub(crate) fn rejected(&self) {
-        // What has opened has told of it.
-        match self.told.get() {
-            Some(told) => told.rejections.add_one(),
-            None => self.told().rejections.add_one(),
-        }
+        self.told().rejections.add_one();
     }
 
     pub(crate) fn rejections(&self) -> u64 {

@@ -100,6 +100,9 @@ impl Core {
 
     /// Leave to go on, or when to come back: in ms, if that is known. The error is made by whoever
     /// returns it, since handing it up through several calls costs more than all of this.
+    ///
+    /// Inlined into its callers: see [`reject`](Self::reject).
+    #[inline(always)]
     fn acquire(&self) -> Result<(Word, Kind), Option<u32>> {
         let word = self.word();
         // The common rejection, by the very decision that `step` would take: to go through all of it
