@@ -220,7 +220,7 @@ mod tests {
     /// The rule by its consequence: what the file says of itself, in its header.
     #[test]
     fn a_log_is_used_on_a_disk_of_ones_own_and_none_between_machines() {
-        let folder = std::env::temp_dir().join(format!("seawall-journal-{}", std::process::id()));
+        let folder = env::temp_dir().join(format!("seawall-journal-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("a folder");
         let mode = |store: &Store| -> String {
             store.0.query_row("PRAGMA journal_mode", [], |row| row.get(0)).expect("a mode")

@@ -70,6 +70,12 @@ pub struct PolicyFile {
     shared: Arc<Shared>,
 }
 
+/// A pipeline that follows a file, for those who write its type.
+pub type FollowedPipeline<T, E> = Pipeline<Followed<Arc<dyn DynPolicy<T, E>>>>;
+
+/// [`FollowedPipeline`] for blocking code.
+pub type FollowedBlockingPipeline<T, E> = Pipeline<Followed<Arc<dyn DynBlockingPolicy<T, E>>>>;
+
 /// What a reload found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reload {
@@ -226,10 +232,7 @@ impl PolicyFile {
     /// # Errors
     /// There is no such policy; or it has a `fallback`, which the program must give: see
     /// [`follow`](Self::follow).
-    pub fn pipeline<T, E>(
-        &self,
-        name: &str,
-    ) -> Result<Pipeline<Followed<Arc<dyn DynPolicy<T, E>>>>, ConfigError>
+    pub fn pipeline<T, E>(&self, name: &str) -> Result<FollowedPipeline<T, E>, ConfigError>
     where
         T: Send + 'static,
         E: Send + 'static,
@@ -244,7 +247,7 @@ impl PolicyFile {
     pub fn pipeline_blocking<T, E>(
         &self,
         name: &str,
-    ) -> Result<Pipeline<Followed<Arc<dyn DynBlockingPolicy<T, E>>>>, ConfigError>
+    ) -> Result<FollowedBlockingPipeline<T, E>, ConfigError>
     where
         T: 'static,
         E: 'static,

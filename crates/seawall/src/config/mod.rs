@@ -64,7 +64,7 @@ pub use check::ConfigFinding;
 pub use data::Data;
 pub use explain::{Explanation, PlannedDelay};
 pub use fields::LayerKind;
-pub use file::{Followed, PolicyFile, Reload};
+pub use file::{Followed, FollowedBlockingPipeline, FollowedPipeline, PolicyFile, Reload};
 pub use policies::{Loader, Policies};
 pub use problem::{ConfigError, Place, Problem, ProblemKind};
 pub use rules::{Level, Rule, rules};
