@@ -174,13 +174,15 @@ fn time_that_a_command_is_stopped_for_is_none_of_its_timeout() {
     let mut screen = Screen::of(
         "bash",
         &bench,
-        "set -m; $SEAWALL run --max-attempts 1 --timeout 2s -- sh -c 'echo go$((40 + 2)); read x; exit 7'; \
+        "set -m; $SEAWALL run --max-attempts 1 --timeout 2s -- sh -c 'trap \"echo awake\" CONT; echo go$((40 + 2)); read x || read x; exit 7'; \
          $SEAWALL run --max-attempts 1 --timeout 3s -- sh -c 'while :; do read x < /dev/tty; done'; \
          echo la''ter; fg > /dev/null; echo status=$?",
     );
     screen.until("go42");
     screen.press("\x1a");
     screen.until("later");
+    // Only now it gets what it waits for: a time-out would have ended it by then.
+    screen.until("awake");
     screen.press("on\n");
     screen.until("status=7");
     screen.end();
