@@ -470,3 +470,20 @@ fn a_window_of_another_kind_begins_empty_and_state_goes_on_all_the_same() {
         }
     }
 }
+
+#[test]
+fn rejections_of_the_new_breaker_are_heard_by_who_listened_to_the_old_one() {
+    let heard = Arc::new(Mutex::new(0));
+    let old = sensitive().build();
+    old.observe({
+        let heard = Arc::clone(&heard);
+        move |event: &Event<'_>| {
+            *heard.lock().unwrap() +=
+                u32::from(matches!(event, Event::CircuitBreakerRejected { .. }));
+        }
+    });
+    old.isolate();
+    let new = sensitive().recovery_timeout(S).build().keeping(&old);
+    assert!(new.try_acquire().is_err());
+    assert_eq!(*heard.lock().unwrap(), 1);
+}
