@@ -1,4 +1,12 @@
 //! What a breaker remembers, as plain data: for those who keep it elsewhere, and for other settings.
+#![cfg_attr(
+    not(feature = "foreign"),
+    allow(
+        dead_code,
+        unreachable_pub,
+        reason = "windows are data, and data is public, for others only"
+    )
+)]
 
 use super::CircuitState;
 
