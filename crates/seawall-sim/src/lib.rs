@@ -21,6 +21,7 @@
 //! ```
 
 mod engine;
+mod file;
 mod measure;
 mod model;
 mod ready;
@@ -28,6 +29,7 @@ mod run;
 mod stack;
 mod study;
 
+pub use file::Draft;
 pub use measure::{Bin, Latencies, Seen};
 pub use model::{
     Answer, Failure,

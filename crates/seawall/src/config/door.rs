@@ -99,18 +99,28 @@ impl Tree {
         }
     }
 
-    /// Takes out what is at a path of tables; nothing where there is nothing.
+    /// Takes out what is at a path; nothing where there is nothing.
     pub fn remove(&mut self, path: &str) {
-        let (above, last) = path.rsplit_once('.').unwrap_or(("", path));
-        let mut table = &mut self.table;
-        for step in above.split('.').filter(|step| !step.is_empty()) {
-            let known = table.iter_mut().find(|member| &*member.key == step);
-            match known.map(|member| &mut member.node.value) {
-                Some(tree::Value::Table(inner)) => table = inner,
-                _ => return,
-            }
+        let Some((above, last)) = path.rsplit_once('.') else {
+            return self.table.retain(|member| &*member.key != path);
+        };
+        let mut steps = above.split('.');
+        let first = steps.next().unwrap_or_default();
+        let first = self.table.iter_mut().find(|member| &*member.key == first);
+        let at = steps.try_fold(first.map(|member| &mut member.node), |at, step| {
+            let found = match &mut at?.value {
+                tree::Value::Table(table) => table
+                    .iter_mut()
+                    .find(|member| &*member.key == step)
+                    .map(|member| &mut member.node),
+                tree::Value::List(list) => position(list, step).map(|at| &mut list[at]),
+                _ => None,
+            };
+            Some(found)
+        });
+        if let Some(Some(Node { value: tree::Value::Table(table), .. })) = at {
+            table.retain(|member| &*member.key != last);
         }
-        table.retain(|member| &*member.key != last);
     }
 
     fn put(&mut self, path: &str, node: Node, place: &Place) -> Result<(), ConfigError> {
@@ -152,12 +162,8 @@ fn put(at: &mut Node, steps: &[&str], node: Node, told: (&str, &Place)) -> Resul
     }
 }
 
-fn one_of<'a>(
-    list: &'a mut [Node],
-    step: &str,
-    path: &str,
-    place: &Place,
-) -> Result<&'a mut Node, ConfigError> {
+/// A number from 0, or the `name` of a table.
+fn position(list: &[Node], step: &str) -> Option<usize> {
     let named = |node: &Node| match &node.value {
         tree::Value::Table(table) => {
             table.iter().any(|member| &*member.key == "name" && member.node.text() == Some(step))
@@ -165,7 +171,16 @@ fn one_of<'a>(
         _ => false,
     };
     let at = step.parse().ok().or_else(|| list.iter().position(named));
-    match at.filter(|at| *at < list.len()) {
+    at.filter(|at| *at < list.len())
+}
+
+fn one_of<'a>(
+    list: &'a mut [Node],
+    step: &str,
+    path: &str,
+    place: &Place,
+) -> Result<&'a mut Node, ConfigError> {
+    match position(list, step) {
         Some(at) => Ok(&mut list[at]),
         None => {
             let message = format!(
@@ -269,7 +284,7 @@ impl<'a> Value<'a> {
     /// All that is wrong with them.
     pub fn policies(self, loader: Loader) -> Result<Policies, ConfigError> {
         let tree::Value::Table(table) = &self.0.value else { return Ok(Policies::default()) };
-        loader.from_table(table.clone(), problem::Problems::default())
+        loader.made_of(table.clone(), problem::Problems::default())
     }
 }
 
@@ -319,11 +334,6 @@ impl Told {
         Self(Problem::new(kind, place, message))
     }
 
-    /// In an option of the command line.
-    pub fn in_option(kind: ProblemKind, option: &str, message: impl Into<String>) -> Self {
-        Self(Problem::new(kind, &Place::in_option(option), message))
-    }
-
     /// The field's full path.
     pub fn field(self, path: impl Into<String>) -> Self {
         Self(self.0.field(path))
@@ -359,4 +369,9 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
 pub fn length(text: &str) -> Option<Duration> {
     let node = Node::scalar(tree::Value::Text(text.into()), Place::in_option(text), text);
     settings::length(&node, true)
+}
+
+/// The place of what an option of a command line says.
+pub fn option(text: &str) -> Place {
+    Place::in_option(text)
 }

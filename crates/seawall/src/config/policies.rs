@@ -184,7 +184,7 @@ impl Loader {
         let text = text(bytes, &name, POLICY_FILE)?;
         let mut problems = Problems::default();
         match syntax::parse(text, format, &name, POLICY_FILE, &mut problems) {
-            Some(table) => self.from_table(table, problems),
+            Some(table) => self.made_of(table, problems),
             None => problems.into_result(Policies::default()),
         }
     }
@@ -207,7 +207,7 @@ impl Loader {
         self
     }
 
-    pub(super) fn from_table(
+    pub(super) fn made_of(
         self,
         table: Table,
         mut problems: Problems,
