@@ -20,6 +20,7 @@
 //! assert!(retries.total.attempts > none.total.attempts);
 //! ```
 
+mod claim;
 mod engine;
 mod file;
 mod measure;
@@ -28,7 +29,9 @@ mod ready;
 mod run;
 mod stack;
 mod study;
+mod sweep;
 
+pub use claim::{Claim, Judgement, WrongClaim};
 pub use file::Draft;
 pub use measure::{Bin, Latencies, Seen};
 pub use model::{
@@ -44,3 +47,4 @@ pub use study::{
     Estimate, Finding, Findings, Metric, Outlook, Point, Progress, Study, Summary, Unit,
     UnknownMetric, Verdict,
 };
+pub use sweep::{Axis, Row, Sweep, Swept, WrongAxis};

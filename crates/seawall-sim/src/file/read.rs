@@ -45,6 +45,8 @@ const MOST_TIERS: usize = 16;
 const MOST_FAULTS: usize = 200;
 const MOST_STEPS: usize = 1000;
 const MOST_SEEDS: u32 = 10_000;
+/// What every reader of JSON can hold.
+const MOST_SEED: u64 = 1 << 53;
 /// Calls of one run: each may wait in a queue without bound, and all take their time.
 const MOST_CALLS: f64 = 1e8;
 /// Bins of one run, each of which holds a histogram.
@@ -92,7 +94,7 @@ pub(super) fn world(top: &Fields<'_>, name: &str, problems: &mut Problems) -> Wo
     let world = World {
         scenario,
         seeds: top.count("seeds", (1, MOST_SEEDS), problems).unwrap_or(5),
-        seed: top.whole("seed", (0, u64::MAX), problems).unwrap_or(1),
+        seed: top.whole("seed", (0, MOST_SEED), problems).unwrap_or(1),
         bin: top.length("bin", (MS, DAYS_30), problems).unwrap_or(Duration::from_secs(1)),
     };
     if problems.is_empty() {

@@ -21,6 +21,8 @@ use std::{
     time::Duration,
 };
 
+pub(crate) use metric::{Figures, figures};
+
 pub use estimate::Estimate;
 pub use metric::{Metric, Summary, Unit, UnknownMetric};
 pub use verdict::{Outlook, Verdict};

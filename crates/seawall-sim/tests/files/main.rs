@@ -228,7 +228,7 @@ fn every_value_is_checked_and_told_with_its_place() {
         ("service.wokers = 5", "did you mean `workers`?"),
         (
             "service.time = { p50 = \"20ms\", p99 = \"2ms\" }",
-            "<text>:1:39: service.time.p99: `p99` must not be shorter than `p50`, 20ms, but is 2ms",
+            "<text>:1:38: service.time.p99: `p99` must not be shorter than `p50`, 20ms, but is 2ms",
         ),
         (
             "service.time = { p50 = \"20ms\" }",
