@@ -26,6 +26,7 @@ mod file;
 mod measure;
 mod model;
 mod ready;
+pub mod report;
 mod run;
 mod stack;
 mod study;
