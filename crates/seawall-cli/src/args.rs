@@ -356,18 +356,26 @@ fn simulate() -> Command {
         many(option("set", "FIELD=VALUE", "Lay a value over any field of the scenario or its policies")),
     ]);
     let command = command.next_help_heading("Runs").args([
-        option("seeds", "N", "How often each policy runs, each with a seed of its own [default: 5]"),
+        option(
+            "seeds",
+            "N",
+            "How often each policy runs, each with a seed of its own [default: 5]",
+        ),
         option("seed", "N", "The first seed [default: 1]"),
         option("threads", "N", "Threads; nothing found depends on it [default: one a core]")
             .value_parser(value_parser!(u16).range(1..=1024)),
-        flag("no-search", "Leave out the search for the load at which it tips, which takes most time"),
+        flag(
+            "no-search",
+            "Leave out the search for the load at which it tips, which takes most time",
+        ),
         many(option("assert", "CLAIM", "Fail unless this holds, such as 'amplification <= 1.3'"))
             .value_parser(str::parse::<seawall_sim::Claim>),
         many(option("sweep", "FIELD=..", "Run at each of these values: retry.max_attempts=1..6"))
             .value_parser(str::parse::<seawall_sim::Axis>),
     ]);
     command.next_help_heading("Output").args([
-        file("html", "Write the report as one HTML file that works offline").conflicts_with("sweep"),
+        file("html", "Write the report as one HTML file that works offline")
+            .conflicts_with("sweep"),
         file("svg", "Write the picture of the report").conflicts_with("sweep"),
         file("json", "Write the numbers as JSON; - for stdout, in place of the report"),
         file("csv", "Write the numbers as CSV; - for stdout, in place of the report"),

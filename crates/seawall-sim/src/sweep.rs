@@ -230,6 +230,11 @@ impl Sweep {
         self
     }
 
+    /// The experiment at the first combination.
+    pub fn first(&self) -> Option<&Study> {
+        self.points.first().map(|(_, study)| study)
+    }
+
     /// Runs it; tells how far it is after each run, and ends early where `stop` is set: with the
     /// combinations that were done by then.
     ///

@@ -52,7 +52,8 @@ impl Asked {
             draft.policy(name, &format!("--policy {name}"));
         }
         let threads = get::<u16>(given, "threads").map(usize::from);
-        let axes: Vec<Axis> = given.get_many::<Axis>("sweep").into_iter().flatten().cloned().collect();
+        let axes: Vec<Axis> =
+            given.get_many::<Axis>("sweep").into_iter().flatten().cloned().collect();
         let mut sweep = None;
         let mut study = if axes.is_empty() {
             draft.study()?

@@ -1,9 +1,9 @@
 //! Where the numbers go.
 
-use crate::{papers, run::policy::get, words::Refusal};
 use super::show;
+use crate::{papers, run::policy::get, words::Refusal};
 use clap::ArgMatches;
-use seawall_sim::{Findings, Swept};
+use seawall_sim::{Findings, Swept, report};
 use std::{
     fs::{File, OpenOptions},
     io::{Seek, Write},
@@ -52,10 +52,10 @@ impl Files {
 
     pub(super) fn write(&self, found: &Findings) -> Result<(), Refusal> {
         self.each(|kind| match kind {
-            Kind::Html => show::html(found),
-            Kind::Svg => show::svg(found),
-            Kind::Json => show::json(found),
-            Kind::Csv => show::csv(found),
+            Kind::Html => report::html(found),
+            Kind::Svg => report::svg(found),
+            Kind::Json => report::json(found),
+            Kind::Csv => report::csv(found),
         })
     }
 

@@ -6,10 +6,7 @@ mod files;
 mod progress;
 mod show;
 
-use crate::{
-    exit, papers, tell,
-    words::Refusal,
-};
+use crate::{exit, papers, tell, words::Refusal};
 use asked::Asked;
 use clap::ArgMatches;
 use files::Files;
@@ -34,7 +31,7 @@ pub(crate) fn run(given: &ArgMatches) -> Result<u8, Refusal> {
         return Ok(exit::USAGE);
     }
     let files = Files::open(given)?;
-    let watch = Watch::begin(asked.quiet);
+    let watch = Watch::begin(asked.quiet)?;
     let (text, judged, complete) = match &asked.sweep {
         None => {
             let found = watch.over(|stop, tell| asked.study.run_with(stop, tell));
@@ -54,7 +51,8 @@ pub(crate) fn run(given: &ArgMatches) -> Result<u8, Refusal> {
             let judged: Vec<Judged> = rows
                 .flat_map(|row| {
                     let pairs = swept.fields.iter().zip(&row.values);
-                    let pairs: Vec<String> = pairs.map(|(f, value)| format!("{f}={value}")).collect();
+                    let pairs: Vec<String> =
+                        pairs.map(|(f, value)| format!("{f}={value}")).collect();
                     let shown = format!("{} at {}", row.policy, pairs.join(", "));
                     judge(&asked.claims, &row.policy, &shown, &row.summary)
                 })

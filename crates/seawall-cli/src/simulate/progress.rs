@@ -26,11 +26,8 @@ pub(super) struct Watch {
 impl Watch {
     /// From here on, Ctrl-C and SIGTERM end the run with what there is; a second one ends it at once.
     pub(super) fn begin(quiet: bool) -> Result<Self, Refusal> {
-        let watch = Self {
-            teller: Teller::new(quiet, None),
-            stop: Arc::default(),
-            signal: Arc::default(),
-        };
+        let watch =
+            Self { teller: Teller::new(quiet, None), stop: Arc::default(), signal: Arc::default() };
         for (nr, number) in [(signal::SIGINT, 2_usize), (signal::SIGTERM, 15)] {
             if is_ignored(nr) {
                 continue;

@@ -192,6 +192,11 @@ impl Study {
         self
     }
 
+    /// The names of the policies, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.contenders.iter().map(Contender::name)
+    }
+
     /// Leaves out the search for a verdict's numbers: the runs themselves are all there is.
     pub const fn without_search(mut self) -> Self {
         self.verdicts = false;
