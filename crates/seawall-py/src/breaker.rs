@@ -1,8 +1,9 @@
 //! The circuit breaker: leave to make calls, as tickets that Python hands back with their outcome.
 
 use crate::{
+    policies::BreakerSettings,
     retry::settings,
-    values::{age, given, number, refused, seconds, tick, whole},
+    values::{age, given, lonely, number, refused, seconds, tick, whole},
 };
 use pyo3::{IntoPyObjectExt, intern, prelude::*, types::PyDict};
 use seawall::{
@@ -85,7 +86,7 @@ impl Breaker {
     #[pyo3(signature = (*, failure_threshold=None, recovery_timeout=None, name=None, success_threshold=None,
         failure_window=None, over_calls=None, failure_rate=None, minimum_calls=None, slow_call_rate=None,
         slow_call_duration=None, recovery_multiplier=None, max_recovery_timeout=None, recovery_jitter=None,
-        probes=None, probe_lease=None, dry_run=false))]
+        probes=None, probe_lease=None, dry_run=false, made=None))]
     #[expect(clippy::too_many_arguments, reason = "one for each setting")]
     fn new(
         failure_threshold: Option<&Bound<'_, PyAny>>,
@@ -104,8 +105,9 @@ impl Breaker {
         probes: Option<&Bound<'_, PyAny>>,
         probe_lease: Option<&Bound<'_, PyAny>>,
         dry_run: bool,
+        made: Option<&BreakerSettings>,
     ) -> PyResult<Self> {
-        let mut builder = CircuitBreaker::builder();
+        let mut builder = made.map_or_else(CircuitBreaker::builder, |made| made.0);
         if let Some(value) = given_or(failure_threshold, |v| whole("failure_threshold", v))? {
             builder = builder.failure_threshold(value);
         }
@@ -141,12 +143,10 @@ impl Breaker {
                 builder = builder.slow_call_rate(rate, least);
             }
             (Some(rate), None) => {
-                let rule = "left out where no `slow_call_duration` is given";
-                return Err(crate::values::wrong_value("slow_call_rate", rule, rate));
+                return Err(lonely("slow_call_rate", rate, "slow_call_duration"));
             }
             (None, Some(least)) => {
-                let rule = "left out where no `slow_call_rate` is given";
-                return Err(crate::values::wrong_value("slow_call_duration", rule, least));
+                return Err(lonely("slow_call_duration", least, "slow_call_rate"));
             }
             (None, None) => {}
         }

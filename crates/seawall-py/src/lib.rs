@@ -5,6 +5,7 @@
 
 mod breaker;
 mod core;
+mod policies;
 mod retry;
 mod values;
 
@@ -49,6 +50,7 @@ mod _seawall {
         begin,
         breaker::Breaker,
         core::{Core, Tally, hear, switch},
+        policies::{BreakerSettings, LoadedPolicies},
         reseed,
         retry::{Attempts, RetryBudget, RetryRules},
         seconds,

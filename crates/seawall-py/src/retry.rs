@@ -20,7 +20,7 @@ use std::{
 #[pyclass(frozen, module = "seawall._seawall")]
 #[derive(Debug)]
 pub(crate) struct RetryRules {
-    policy: seawall::RetryPolicy,
+    pub(crate) policy: seawall::RetryPolicy,
 }
 
 fn strategy(value: &Bound<'_, PyAny>) -> PyResult<BackoffStrategy> {

@@ -40,6 +40,12 @@ pub(crate) fn wrong_value(field: &str, rule: &str, value: &Bound<'_, PyAny>) -> 
     PyValueError::new_err(format!("`{field}` must be {rule}, but is {}", shown(value)))
 }
 
+/// For a setting that says nothing without another one.
+pub(crate) fn lonely(field: &str, value: &Bound<'_, PyAny>, other: &str) -> PyErr {
+    let value = shown(value);
+    PyValueError::new_err(format!("`{field}` needs `{other}` beside it, but is {value} alone"))
+}
+
 /// A count. `True` is none, though Python takes it for 1.
 pub(crate) fn whole(field: &str, value: &Bound<'_, PyAny>) -> PyResult<u32> {
     if value.is_instance_of::<PyBool>() || !value.is_instance_of::<PyInt>() {

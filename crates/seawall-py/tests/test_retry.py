@@ -521,6 +521,79 @@ def test_a_clock_must_give_seconds(reading: Any) -> None:
         CircuitBreaker(time_source=lambda: reading, failure_threshold=1).call(Operation(ValueError()))
 
 
+@pytest.mark.parametrize(("reading", "shown"), [(10**400, "1000"), (10**5000, "too long")], ids=["400", "5000"])
+def test_a_clock_that_shows_more_than_a_float_holds_is_named(reading: int, shown: str) -> None:
+    told = f"`time_source` must give seconds that a float can hold, .*{shown}"
+    with pytest.raises(ValueError, match=told):
+        retry(time_source=lambda: reading)(Operation(ValueError()))()
+    with pytest.raises(ValueError, match=told):
+        CircuitBreaker(time_source=lambda: reading, failure_threshold=1).call(Operation(ValueError()))
+
+
+def test_a_sleep_that_would_be_left_unused_is_refused(run: Run) -> None:
+    def sleep(seconds: float) -> None: ...
+
+    async def sleep_async(seconds: float) -> None: ...
+
+    operation = Operation()
+    executor = RetryExecutor(sleep_func=sleep)
+    for use in (
+        lambda: retry(sleep_func=sleep)(operation.later),
+        lambda: retry(sleep_func=sleep)(retry(operation.later)),
+        lambda: run(executor.execute_async(operation.later)),
+        lambda: aiter(executor),
+    ):
+        with pytest.raises(TypeError, match="`sleep_func` is not used for a coroutine function: give `async_sleep_func`"):
+            use()
+    executor = RetryExecutor(async_sleep_func=sleep_async)
+    for use in (
+        lambda: retry(async_sleep_func=sleep_async)(operation),
+        lambda: executor.execute_sync(operation),
+        lambda: iter(executor),
+    ):
+        with pytest.raises(TypeError, match="`async_sleep_func` is not used for a sync function: give `sleep_func`"):
+            use()
+    assert operation.calls == 0
+    both = retry(sleep_func=sleep, async_sleep_func=sleep_async)
+    assert both(operation)() == "done" and run(both(operation.later)()) == "done"
+
+
+def test_a_seed_draws_the_same_delays_again(clock: ManualClock) -> None:
+    def delays(**settings: Any) -> list[list[float]]:
+        guarded = retry(max_attempts=4, jitter="full", **settings)(Operation(*[ValueError()] * 8))
+        told = []
+        for _ in range(2):
+            clock.sleeps.clear()
+            with pytest.raises(ValueError):
+                guarded()
+            told.append(list(clock.sleeps))
+        return told
+
+    one, two = delays(seed=7)
+    assert [one, two] == delays(seed=7) and one != two, "each call draws from a stream of its own"
+    assert delays(seed=8)[0] == two, "the next seed's"
+    assert delays() != delays(), "and without one, from chance"
+    last = 2**64 - 1
+    assert delays(seed=last)[1] == delays(seed=0)[0]
+    for wrong in (-1, 2**64, 10**5000, True, 1.0, "7"):
+        with pytest.raises((TypeError, ValueError), match="`seed`"):
+            retry(seed=wrong)  # type: ignore[call-overload]
+
+
+def test_so_many_errors_of_earlier_attempts_are_kept_as_one_asks_for() -> None:
+    errors = [ValueError(n) for n in range(70)]
+    for keep, kept in ({}, errors[-65:]), ({"keep_errors": 0}, errors[-1:]), ({"keep_errors": 99}, errors):
+        settings: Any = keep
+        with pytest.raises(RetryExhaustedError) as caught:
+            retry(max_attempts=70, base_delay=0, **settings)(Operation(*errors))()
+        assert caught.value.attempt_errors == tuple(kept)
+    assert "keep_errors" not in repr(RetryPolicy()) and "keep_errors=0" in repr(RetryPolicy(keep_errors=0))
+    assert RetryPolicy(keep_errors=1) != RetryPolicy() == RetryPolicy(keep_errors=64)
+    for wrong in (-1, 65536, True, 1.0):
+        with pytest.raises((TypeError, ValueError), match="`keep_errors`"):
+            RetryPolicy(keep_errors=wrong)  # type: ignore[arg-type]
+
+
 def test_clocks_and_sleeps_can_be_given(run: Run) -> None:
     clock = ManualClock()
     policy = RetryPolicy(jitter=False, total_timeout=100)

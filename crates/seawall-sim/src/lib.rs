@@ -33,6 +33,7 @@ mod study;
 mod sweep;
 
 pub use claim::{Claim, Judgement, WrongClaim};
+pub use engine::sleep;
 pub use file::Draft;
 pub use measure::{Bin, Latencies, Seen};
 pub use model::{

@@ -4,7 +4,7 @@ use crate::{
     engine,
     measure::Seen,
     model::{Model, nanos, scenario::Scenario},
-    stack::Contender,
+    stack::{Client, Contender},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -33,6 +33,13 @@ impl Plan {
         self.bin
     }
 
+    /// The same with a scenario that is changed a little.
+    #[must_use]
+    pub fn with_scenario(mut self, change: impl FnOnce(&mut Scenario)) -> Self {
+        change(Arc::make_mut(&mut self.scenario));
+        self
+    }
+
     /// The scenario.
     pub fn scenario(&self) -> &Scenario {
         &self.scenario
@@ -59,7 +66,8 @@ impl Plan {
         stop: &dyn Fn(Duration) -> bool,
     ) -> Seen {
         let per_shard = contender.is_per_shard();
-        let calls = |tier, process, shard| contender.calls(tier, process, shard);
+        let fleet = contender.make();
+        let calls = |tier, process, shard| fleet(Client { tier, process, shard });
         let model = Model::new(&self.scenario, seed, self.bin, per_shard, &calls);
         let stop = |now| stop(Duration::from_nanos(now));
         engine::run(model, nanos(self.scenario.length), &stop).seen

@@ -29,7 +29,10 @@ pub struct Client {
     pub shard: u32,
 }
 
-type Make = dyn Fn(Client) -> Calls + Send + Sync;
+/// Makes what makes the policies of one run.
+type Make = dyn Fn() -> Fleet + Send + Sync;
+/// Makes the policy of one process.
+pub(crate) type Fleet = Box<dyn Fn(Client) -> Calls>;
 
 /// A policy that takes part in a simulation, under a name. Each client process gets one of its own, as
 /// in production.
@@ -61,15 +64,47 @@ impl Contender {
     where
         P: Policy<Answer, Failure> + 'static,
     {
+        let make = Arc::new(make);
+        Self::fleet(name, move || {
+            let make = Arc::clone(&make);
+            move |client| make(client)
+        })
+    }
+
+    /// Policies that share something among all processes, such as a budget: `make` is called once for
+    /// each run, so that no run changes another, and what it gives makes the policy of each process.
+    ///
+    /// ```
+    /// use seawall::{RetryBudget, RetryExecutor, RetryPolicy};
+    /// use seawall_sim::Contender;
+    /// use std::sync::Arc;
+    ///
+    /// let shared = Contender::fleet("one budget for all", || {
+    ///     let budget = Arc::new(RetryBudget::new(0.1, 10));
+    ///     move |_| RetryExecutor::new(RetryPolicy::new()).budget(Arc::clone(&budget))
+    /// });
+    /// assert_eq!(shared.about(), "retry(3)");
+    /// ```
+    pub fn fleet<P, M>(
+        name: impl Into<String>,
+        make: impl Fn() -> M + Send + Sync + 'static,
+    ) -> Self
+    where
+        P: Policy<Answer, Failure> + 'static,
+        M: Fn(Client) -> P + 'static,
+    {
         let first = Client { tier: 0, process: 0, shard: 0 };
-        let about = seawall::Pipeline::new(make(first)).to_string();
-        let make = move |client| {
-            let policy = Arc::new(make(client));
-            let calls = move |finish| -> Task {
-                let policy = Arc::clone(&policy);
-                Box::pin(async move { model::finish(finish, &policy.run(request).await) })
-            };
-            Arc::new(calls) as Calls
+        let about = seawall::Pipeline::new(make()(first)).to_string();
+        let make = move || {
+            let make = make();
+            Box::new(move |client| {
+                let policy = Arc::new(make(client));
+                let calls = move |finish| -> Task {
+                    let policy = Arc::clone(&policy);
+                    Box::pin(async move { model::finish(finish, &policy.run(request).await) })
+                };
+                Arc::new(calls) as Calls
+            }) as Fleet
         };
         Self::new(name, about, make)
     }
@@ -81,13 +116,16 @@ impl Contender {
         F: Fn() -> Fut + Send + Sync + Clone + 'static,
         Fut: Future<Output = Result<Answer, Error<Failure>>> + Send + 'static,
     {
-        let make = move |_| {
+        let make = move || {
             let function = function.clone();
-            let calls = move |finish| -> Task {
-                let call = function();
-                Box::pin(async move { model::finish(finish, &call.await) })
-            };
-            Arc::new(calls) as Calls
+            Box::new(move |_| {
+                let function = function.clone();
+                let calls = move |finish| -> Task {
+                    let call = function();
+                    Box::pin(async move { model::finish(finish, &call.await) })
+                };
+                Arc::new(calls) as Calls
+            }) as Fleet
         };
         Self::new(name, "a function", make)
     }
@@ -106,7 +144,7 @@ impl Contender {
     fn new(
         name: impl Into<String>,
         about: impl Into<String>,
-        make: impl Fn(Client) -> Calls + Send + Sync + 'static,
+        make: impl Fn() -> Fleet + Send + Sync + 'static,
     ) -> Self {
         Self {
             name: name.into().into(),
@@ -144,8 +182,9 @@ impl Contender {
         self.per_shard
     }
 
-    pub(crate) fn calls(&self, tier: u32, process: u32, shard: u32) -> Calls {
-        (self.make)(Client { tier, process, shard })
+    /// The policies of a run.
+    pub(crate) fn make(&self) -> Fleet {
+        (self.make)()
     }
 }
 

@@ -402,9 +402,6 @@ mod live {
     /// The worlds in place here, innermost first, but for the driven one.
     #[cold]
     fn worlds() -> Vec<Arc<dyn World>> {
-        if ENTERED.load(Ordering::Relaxed) == 0 {
-            return Vec::new();
-        }
         let registry = registry();
         let worlds = registry.get(&Key::here()).into_iter().flatten().rev();
         worlds.map(|placed| Arc::clone(&placed.world)).collect()
@@ -426,7 +423,18 @@ mod live {
 
     #[cold]
     fn ask_worlds<R>(ask: impl Fn(&dyn World) -> Option<R>) -> Option<R> {
-        worlds().iter().find_map(|world| ask(&**world)).or_else(|| driven(ask).flatten())
+        if has_entered() {
+            let found = worlds().iter().find_map(|world| ask(&**world));
+            if found.is_some() {
+                return found;
+            }
+        }
+        driven(ask).flatten()
+    }
+
+    /// Whether any scope is in the registry, here or elsewhere.
+    fn has_entered() -> bool {
+        ENTERED.load(Ordering::Relaxed) > 0
     }
 
     /// Asks the world around all others. A thread that is being torn down has none.
@@ -473,8 +481,10 @@ mod live {
 
     pub(crate) fn tell(event: &Event<'_>) {
         if is_active() {
-            for world in worlds() {
-                event::guarded(|| world.observe(event));
+            if has_entered() {
+                for world in worlds() {
+                    event::guarded(|| world.observe(event));
+                }
             }
             driven(|world| event::guarded(|| world.observe(event)));
         }

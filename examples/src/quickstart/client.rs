@@ -38,7 +38,7 @@ pub(super) enum Source {
 
 impl Price {
     /// The fallback. A real one would look into a cache.
-    fn last_known(error: &Error<ApiError>) -> Self {
+    pub(super) fn last_known(error: &Error<ApiError>) -> Self {
         let source = match error.rejection() {
             Some(Rejection::CircuitBreakerOpen(_)) => Source::LastKnownRejected,
             _ => Source::LastKnownFailed(format!("{error:#}")),

@@ -1,7 +1,8 @@
 //! Seawall at work: a real server that fails in every common way, and a real client that goes on.
 //!
-//! [`run`] plays it all; `client.rs` is the part to copy.
+//! [`run`] plays it all; `client.rs` is the part to copy. [`run_by_policy`] makes one call by a policy file.
 
+mod by_policy;
 #[cfg(all(test, feature = "testing"))]
 mod chaos_tests;
 mod client;
@@ -10,6 +11,7 @@ mod phases;
 mod report;
 pub(crate) mod server;
 
+pub use by_policy::run_by_policy;
 pub use live::Live;
 pub use phases::{Phase, Plan};
 pub use report::{PhaseReport, Report, Side};

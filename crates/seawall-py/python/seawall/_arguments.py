@@ -5,13 +5,22 @@ from __future__ import annotations
 import datetime
 import numbers
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from . import _signatures
 
 ErrorTypes = type[BaseException] | tuple[type[BaseException], ...]
 Predicate = Callable[[BaseException], object]
 Seconds = float | datetime.timedelta
+
+
+class _Unset:
+    def __repr__(self) -> str:
+        return "<default>"
+
+
+#: What is left out, where `None` means something else, or is to be told from it.
+UNSET: Final[Any] = _Unset()
 
 
 def checked_types(field: str, given: object) -> ErrorTypes:
@@ -54,6 +63,20 @@ def checked_flag(field: str, given: object) -> bool:
     return given
 
 
+def checked_name(name: object) -> str | None:
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"`name` must be a string, but is {name!r}")
+    return name
+
+
+def checked_whole(field: str, given: object, least: int, most: int) -> int:
+    if type(given) is not int:
+        raise TypeError(f"`{field}` must be an integer, but is {given!r}")
+    if not least <= given <= most:
+        raise ValueError(f"`{field}` must be within {least}..={most}, but is {_shown(given)}")
+    return given
+
+
 def checked_attempt(attempt: object) -> int:
     if type(attempt) is not int:
         raise TypeError(f"`attempt` must be an integer, but is {attempt!r}")
@@ -67,7 +90,20 @@ def read_clock(source: Callable[[], float]) -> float:
     now: object = source()
     if not isinstance(now, numbers.Real):
         raise TypeError(f"`time_source` must give seconds, but {source!r} gave {now!r}")
-    return float(now)
+    try:
+        return float(now)
+    except OverflowError:
+        raise ValueError(
+            f"`time_source` must give seconds that a float can hold, but {source!r} gave one that is {_shown(now)}"
+        ) from None
+
+
+def _shown(given: object) -> str:
+    try:
+        return repr(given)
+    except ValueError:
+        # Python refuses to print integers of thousands of digits.
+        return f"too long to print (type {type(given).__name__})"
 
 
 def names(types: ErrorTypes, own: type[BaseException]) -> bool:

@@ -9,32 +9,10 @@ from collections.abc import Awaitable, Callable, Hashable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, ParamSpec, TypeVar, cast
 
-from . import _events, _seawall, _signatures, _state
-from ._arguments import (
-    ErrorTypes,
-    Predicate,
-    Seconds,
-    checked_callable,
-    checked_flag,
-    checked_sync,
-    names,
-    optional_sync,
-    read_clock,
-    types_or_predicate,
-)
-from ._calls import (
-    AsyncStep,
-    Call,
-    Failed,
-    Step,
-    finish,
-    is_control,
-    keep,
-    operation,
-    operation_async,
-    own_error,
-    refuse_coroutine,
-)
+from . import _calls, _events, _seawall, _signatures, _state
+from ._arguments import ErrorTypes, Predicate, Seconds, checked_flag, checked_name, checked_sync, names
+from ._arguments import optional_sync, read_clock, types_or_predicate
+from ._calls import AnyLayer, AsyncStep, Call, Failed, Step, is_control, keep, own_error
 from .exceptions import CircuitBreakerOpenError
 
 P = ParamSpec("P")
@@ -80,7 +58,7 @@ _entered: Final[contextvars.ContextVar[tuple[Entry, ...]]] = contextvars.Context
 )
 
 
-class CircuitBreaker(_seawall.Breaker):
+class CircuitBreaker(_seawall.Breaker, AnyLayer):
     """Stops calling an operation that keeps failing; for sync and async code alike.
 
     It belongs to one callee: share it between all functions, threads and loops that call it. Times are
@@ -145,8 +123,7 @@ class CircuitBreaker(_seawall.Breaker):
         time_source: Callable[[], float] | None = None,
         dry_run: bool = False,
     ) -> CircuitBreaker:
-        if name is not None and not isinstance(name, str):
-            raise TypeError(f"`name` must be a string, but is {name!r}")
+        name = checked_name(name)
         counts = types_or_predicate("expected_exception", expected_exception)
         if failure_predicate is not None:
             if expected_exception is not Exception:
@@ -171,10 +148,20 @@ class CircuitBreaker(_seawall.Breaker):
             probe_lease=probe_lease,
             dry_run=checked_flag("dry_run", dry_run),
         )
+        self._fill(name, counts, on_state_change, optional_sync("time_source", time_source))
+        return self
+
+    def _fill(
+        self,
+        name: str | None,
+        counts: ErrorTypes | Predicate,
+        on_state_change: Callable[..., object] | None = None,
+        time_source: Callable[[], float] | None = None,
+    ) -> None:
         self.name = name
-        self.time_source = optional_sync("time_source", time_source)
+        self.time_source = time_source
         self._counts = counts
-        self._timed = slow_call_duration is not None
+        self._timed = "slow_call_rate" in self._settings()
         self._on_state_change = None
         self._on_state_change_takes = 0
         if on_state_change is not None:
@@ -183,6 +170,19 @@ class CircuitBreaker(_seawall.Breaker):
         self._open = []
         self._seen = self._quiet = None
         self._show()
+
+    @classmethod
+    def _of(
+        cls,
+        settings: _seawall.BreakerSettings,
+        name: str | None,
+        expected_exception: ErrorTypes | Predicate = Exception,
+        on_state_change: Callable[..., object] | None = None,
+        time_source: Callable[[], float] | None = None,
+    ) -> CircuitBreaker:
+        """One of settings that are checked already, as those of a policy file are."""
+        self = super().__new__(cls, made=settings, name=name)
+        self._fill(name, expected_exception, on_state_change, time_source)
         return self
 
     name: str | None
@@ -263,14 +263,7 @@ class CircuitBreaker(_seawall.Breaker):
 
     def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Calls ``function``, or raises CircuitBreakerOpenError; its own errors pass as they are."""
-        checked_callable("function", function)
-        if _signatures.is_async(function):
-            raise TypeError(
-                f"`function` must not be a coroutine function, but is {function!r}: use call_async"
-            )
-        value = finish(self.run(operation, Call(function, args, kwargs)))
-        refuse_coroutine(function, value)
-        return cast(T, value)
+        return cast(T, _calls.execute(self, function, args, kwargs, "call_async"))
 
     async def call_async(
         self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
@@ -279,14 +272,13 @@ class CircuitBreaker(_seawall.Breaker):
 
         Cancelled, the call counts neither way, and gives a probe's slot back at once.
         """
-        checked_callable("function", function)
-        return cast(T, finish(await self.run_async(operation_async, Call(function, args, kwargs))))
+        return cast(T, await _calls.execute_async(self, function, args, kwargs))
 
     def protect(self, function: F) -> F:
         """Decorates a function, sync or async, so that this breaker stands before it."""
         from ._wrapper import decorate
 
-        return cast(F, decorate(self, function))
+        return cast(F, decorate(function, self))
 
     def __enter__(self) -> CircuitBreaker:
         here = self._here()
@@ -314,10 +306,7 @@ class CircuitBreaker(_seawall.Breaker):
         entry = next((entry for entry in reversed(open_here) if entry[0] is self), None) or self._open[-1]
         _entered.set(tuple(other for other in open_here if other is not entry))
         # By identity: the same ticket is held by many.
-        for at in range(len(self._open) - 1, -1, -1):
-            if self._open[at] is entry:
-                del self._open[at]
-                break
+        _state.remove_last(self._open, entry)
         _, here, ticket, started = entry
         self._settle(here, ticket, None if error is None else Failed(error), started)
 
@@ -452,16 +441,10 @@ class CircuitBreaker(_seawall.Breaker):
             _events.tell(kind, fields)
 
     def run(self, inner: Step, call: Call) -> Any:
-        # A ticket of the fast way is this breaker's own, also if a mock has come since.
-        here = self
-        ticket: int | float | None
-        ticket, call.ticket = call.ticket, None
-        if ticket is None:
-            here = self._here()
-            ticket = here._admit()
-            if type(ticket) is not int:
-                call.count("rejected")
-                return Failed(self._rejected(ticket))
+        admitted = self._admit_call(call)
+        if isinstance(admitted, Failed):
+            return admitted
+        here, ticket = admitted
         try:
             started = here._clock() if here._timed else None
             outcome = inner(call)
@@ -473,16 +456,10 @@ class CircuitBreaker(_seawall.Breaker):
         return outcome
 
     async def run_async(self, inner: AsyncStep, call: Call) -> Any:
-        # A ticket of the fast way is this breaker's own, also if a mock has come since.
-        here = self
-        ticket: int | float | None
-        ticket, call.ticket = call.ticket, None
-        if ticket is None:
-            here = self._here()
-            ticket = here._admit()
-            if type(ticket) is not int:
-                call.count("rejected")
-                return Failed(self._rejected(ticket))
+        admitted = self._admit_call(call)
+        if isinstance(admitted, Failed):
+            return admitted
+        here, ticket = admitted
         try:
             started = here._clock() if here._timed else None
             outcome = await inner(call)
@@ -492,6 +469,19 @@ class CircuitBreaker(_seawall.Breaker):
             raise
         self._settle(here, ticket, outcome, started)
         return outcome
+
+    def _admit_call(self, call: Call) -> Failed | tuple[CircuitBreaker, int]:
+        """Who decides here, with a ticket for the call; or its rejection."""
+        ticket, call.ticket = call.ticket, None
+        if ticket is not None:
+            # A ticket of the fast way is this breaker's own, also if a mock has come since.
+            return self, ticket
+        here = self._here()
+        leave = here._admit()
+        if type(leave) is int:
+            return here, leave
+        call.count("rejected")
+        return Failed(self._rejected(leave))
 
 
 Key = Callable[..., Hashable]
@@ -557,7 +547,7 @@ def _is_sick(breaker: CircuitBreaker) -> bool:
     return breaker._state != "closed" or breaker._counters()["consecutive_failures"] > 0
 
 
-class Keyed:
+class Keyed(AnyLayer):
     """A layer with a breaker for each key that a call's arguments give."""
 
     __slots__ = ("breakers", "key")

@@ -12,7 +12,8 @@ import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from typing import Any, Protocol, cast
 
-from . import exceptions
+from . import _signatures, exceptions
+from ._arguments import checked_callable
 from ._seawall import Tally
 
 #: What is passed on at once: never retried, never counted, whatever was named.
@@ -157,9 +158,25 @@ class Layer(Protocol):
     @property
     def always(self) -> bool: ...
 
+    def check_sync(self) -> None: ...
+
+    def check_async(self) -> None: ...
+
     def run(self, inner: Step, call: Call) -> Any: ...
 
     async def run_async(self, inner: AsyncStep, call: Call) -> Any: ...
+
+
+class AnyLayer:
+    """What a layer does not say about the functions that it may stand around: any will do."""
+
+    __slots__ = ()
+
+    def check_sync(self) -> None:
+        """Refuses what a sync function cannot do."""
+
+    def check_async(self) -> None:
+        """Refuses what a coroutine function has no use for."""
 
 
 def operate(call: Call) -> Any:
@@ -185,6 +202,28 @@ async def operate_async(call: Call) -> Any:
         return await call.function(*call.args, **call.kwargs)
     except BaseException as error:
         return Failed(error)
+
+
+def execute(layer: Layer, function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], instead: str) -> Any:
+    """Calls a sync function through a layer that stands by itself."""
+    checked_callable("function", function)
+    if _signatures.is_async(function):
+        raise TypeError(
+            f"`function` must not be a coroutine function, but is {function!r}: use {instead}"
+        )
+    layer.check_sync()
+    value = finish(layer.run(operation, Call(function, args, kwargs)))
+    refuse_coroutine(function, value)
+    return value
+
+
+async def execute_async(
+    layer: Layer, function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Any:
+    """Awaits what a function gives, through a layer that stands by itself."""
+    checked_callable("function", function)
+    layer.check_async()
+    return finish(await layer.run_async(operation_async, Call(function, args, kwargs)))
 
 
 def operation(call: Call) -> Any:

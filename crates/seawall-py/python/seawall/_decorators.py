@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable
 from typing import Any, Final, ParamSpec, TypeVar, cast, overload
 
 from . import _signatures
-from ._arguments import ErrorTypes, Predicate, Seconds, checked_sync, checked_types
+from ._arguments import UNSET, ErrorTypes, Predicate, Seconds, checked_sync, checked_types
 from ._breaker import CircuitBreaker, CircuitBreakers, Key, Keyed
 from ._calls import Layer
 from ._fallback import FallbackChain
@@ -27,26 +27,20 @@ T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _Unset:
-    """What is left out, where `None` means something else, or is to be told from it."""
-
-    def __repr__(self) -> str:
-        return "<default>"
-
-
-_UNSET: Final[Any] = _Unset()
-
-
-class Same:
-    """A decorator that gives a function of the same type."""
-
+class _Decorator:
     __slots__ = ("_layer",)
 
     def __init__(self, layer: Layer) -> None:
         self._layer = layer
 
+
+class Same(_Decorator):
+    """A decorator that gives a function of the same type."""
+
+    __slots__ = ()
+
     def __call__(self, function: F) -> F:
-        return cast(F, decorate(self._layer, function))
+        return cast(F, decorate(function, self._layer))
 
 
 def _is_error_type(given: object) -> bool:
@@ -71,11 +65,13 @@ def retry(  # type: ignore[overload-overlap] # a type of errors is never the fun
     retry_after: RetryAfter | None = ...,
     retry_on_open: bool = ...,
     retry_on_exhausted: bool = ...,
+    keep_errors: int = ...,
     on_retry: Callable[..., object] | None = ...,
     on_success: Callable[..., object] | None = ...,
     budget: RetryBudget | None = ...,
     reraise: bool = ...,
     name: str | None = ...,
+    seed: int | None = ...,
     time_source: Callable[[], float] | None = ...,
     sleep_func: Callable[[float], object] | None = ...,
     async_sleep_func: Callable[[float], Awaitable[object]] | None = ...,
@@ -89,6 +85,7 @@ def retry(
     budget: RetryBudget | None = ...,
     reraise: bool = ...,
     name: str | None = ...,
+    seed: int | None = ...,
     time_source: Callable[[], float] | None = ...,
     sleep_func: Callable[[float], object] | None = ...,
     async_sleep_func: Callable[[float], Awaitable[object]] | None = ...,
@@ -103,6 +100,7 @@ def retry(
     budget: RetryBudget | None = None,
     reraise: bool = False,
     name: str | None = None,
+    seed: int | None = None,
     time_source: Callable[[], float] | None = None,
     sleep_func: Callable[[float], object] | None = None,
     async_sleep_func: Callable[[float], Awaitable[object]] | None = None,
@@ -142,6 +140,7 @@ def retry(
         budget=budget,
         reraise=reraise,
         name=name,
+        seed=seed,
         time_source=time_source,
         sleep_func=sleep_func,
         async_sleep_func=async_sleep_func,
@@ -218,7 +217,7 @@ class _ByKey:
         if isinstance(function, (classmethod, staticmethod)):
             return type(function)(self(function.__func__))
         key: Key = self._key if not isinstance(self._key, str) else _argument(function, self._key)
-        return decorate(Keyed(self._breakers, key), function)
+        return decorate(function, Keyed(self._breakers, key))
 
 
 def _argument(function: Any, name: str) -> Key:
@@ -238,8 +237,8 @@ def _argument(function: Any, name: str) -> Key:
 
 def fallback(
     *fallbacks: Callable[..., Any] | Iterable[Callable[..., Any]] | FallbackChain,
-    fallback_on: ErrorTypes | Predicate = _UNSET,
-    name: str | None = _UNSET,
+    fallback_on: ErrorTypes | Predicate = UNSET,
+    name: str | None = UNSET,
 ) -> Same:
     """Decorates a function so that others answer when it fails: ``fallback([a, b])`` or ``fallback(a, b)``.
 
@@ -247,9 +246,9 @@ def fallback(
     with the function's arguments. A :class:`FallbackChain` does as well.
     """
     given: dict[str, Any] = {}
-    if fallback_on is not _UNSET:
+    if fallback_on is not UNSET:
         given["fallback_on"] = fallback_on
-    if name is not _UNSET:
+    if name is not UNSET:
         given["name"] = name
     if not fallbacks:
         raise TypeError("`fallback` needs its fallbacks: fallback([a, b]) or fallback(a, b)")
@@ -263,16 +262,13 @@ def fallback(
 AF = TypeVar("AF", bound=Callable[..., Coroutine[Any, Any, Any]])
 
 
-class ForAsync:
+class ForAsync(_Decorator):
     """A decorator for coroutine functions that gives one of the same type."""
 
-    __slots__ = ("_layer",)
-
-    def __init__(self, layer: Layer) -> None:
-        self._layer = layer
+    __slots__ = ()
 
     def __call__(self, function: AF) -> AF:
-        return cast(AF, decorate(self._layer, function))
+        return cast(AF, decorate(function, self._layer))
 
 
 def timeout(seconds: Seconds, /) -> ForAsync:

@@ -6,29 +6,16 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
-from . import _events, _signatures
-from ._arguments import ErrorTypes, Predicate, checked_callable, types_or_predicate
-from ._calls import (
-    AsyncStep,
-    Call,
-    Failed,
-    NoneLeft,
-    Step,
-    finish,
-    is_control,
-    keep,
-    operation,
-    operation_async,
-    own_error,
-    refuse_coroutine,
-)
+from . import _calls, _events, _signatures
+from ._arguments import ErrorTypes, Predicate, checked_name, types_or_predicate
+from ._calls import AnyLayer, AsyncStep, Call, Failed, NoneLeft, Step, is_control, keep, own_error
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Fallback = Callable[..., Any]
 
 
-class FallbackChain:
+class FallbackChain(AnyLayer):
     """What to try, in order, when the primary fails: ``FallbackChain([a, b])`` or ``FallbackChain(a, b)``.
 
     A fallback without required parameters and without ``*args`` is called with nothing, any other one
@@ -60,14 +47,12 @@ class FallbackChain:
                 )
             if _signatures.is_generator(entry):
                 raise TypeError(f"`fallbacks` must not be generator functions, but has {entry!r}")
-        if name is not None and not isinstance(name, str):
-            raise TypeError(f"`name` must be a string, but is {name!r}")
         self._entries: Final[tuple[tuple[Fallback, bool], ...]] = tuple(
             (entry, _signatures.wants_arguments(entry)) for entry in given
         )
         self._async: Final = [entry for entry in given if _signatures.is_async(entry)]
         self.fallback_on: Final = types_or_predicate("fallback_on", fallback_on)
-        self.name: Final = name
+        self.name: Final = checked_name(name)
 
     @property
     def fallbacks(self) -> tuple[Fallback, ...]:
@@ -82,22 +67,13 @@ class FallbackChain:
 
     def execute_sync(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Calls ``function``, and the fallbacks in turn if it fails."""
-        checked_callable("function", function)
-        if _signatures.is_async(function):
-            raise TypeError(
-                f"`function` must not be a coroutine function, but is {function!r}: use execute_async"
-            )
-        self.check_sync()
-        value = finish(self.run(operation, Call(function, args, kwargs)))
-        refuse_coroutine(function, value)
-        return cast(T, value)
+        return cast(T, _calls.execute(self, function, args, kwargs, "execute_async"))
 
     async def execute_async(
         self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Awaits what ``function`` gives, and the fallbacks in turn if it fails."""
-        checked_callable("function", function)
-        return cast(T, finish(await self.run_async(operation_async, Call(function, args, kwargs))))
+        return cast(T, await _calls.execute_async(self, function, args, kwargs))
 
     # As a layer of a stack.
 
@@ -129,8 +105,8 @@ class FallbackChain:
         outcome = inner(call)
         if type(outcome) is not Failed or not self.covers(outcome):
             return outcome
-        errors: list[BaseException] = []
-        for at, (fallback, wants_arguments) in enumerate(self._entries):
+        tried = _Tried(self, call, outcome)
+        for fallback, wants_arguments in self._entries:
             try:
                 value = fallback(*call.args, **call.kwargs) if wants_arguments else fallback()
                 if inspect.iscoroutine(value):
@@ -140,63 +116,25 @@ class FallbackChain:
                     )
             except BaseException as error:
                 value = Failed(error)
-            if type(value) is not Failed:
-                errors.clear()
-                return self._used(call, outcome, at, value)
-            if not isinstance(value.error, Exception):
-                outcome.drop()
-                errors.clear()
+            if tried.is_over(value):
                 return value
-            errors.append(value.error)
-            value.drop()
-        ended = self._exhausted(outcome, errors)
-        if ended is not outcome:
-            outcome.drop()
-        errors.clear()
-        return ended
+        return tried.none_left()
 
     async def run_async(self, inner: AsyncStep, call: Call) -> Any:
         outcome = await inner(call)
         if type(outcome) is not Failed or not self.covers(outcome):
             return outcome
-        errors: list[BaseException] = []
-        for at, (fallback, wants_arguments) in enumerate(self._entries):
+        tried = _Tried(self, call, outcome)
+        for fallback, wants_arguments in self._entries:
             try:
                 value = fallback(*call.args, **call.kwargs) if wants_arguments else fallback()
                 if inspect.isawaitable(value):
                     value = await value
             except BaseException as error:
                 value = Failed(error)
-            if type(value) is not Failed:
-                errors.clear()
-                return self._used(call, outcome, at, value)
-            if not isinstance(value.error, Exception):
-                outcome.drop()
-                errors.clear()
+            if tried.is_over(value):
                 return value
-            errors.append(value.error)
-            value.drop()
-        ended = self._exhausted(outcome, errors)
-        if ended is not outcome:
-            outcome.drop()
-        errors.clear()
-        return ended
-
-    def _used(self, call: Call, outcome: Failed, at: int, value: Any) -> Any:
-        call.count("fallbacks")
-        error_type = _events.type_name(outcome.error)
-        outcome.drop()
-        if _events.heard("fallback_used"):
-            _events.tell(
-                "fallback_used",
-                {
-                    "policy": "fallback",
-                    "name": self.name,
-                    "entry": at + 1,
-                    "error_type": error_type,
-                },
-            )
-        return value
+        return tried.none_left()
 
     def _exhausted(self, outcome: Failed, errors: list[BaseException]) -> Failed:
         if _events.heard("fallback_exhausted"):
@@ -211,3 +149,51 @@ class FallbackChain:
             )
         outcome.note = NoneLeft(tuple(errors), outcome.note)
         return outcome
+
+
+class _Tried:
+    """What the fallbacks came to that were tried for one failure."""
+
+    __slots__ = ("call", "chain", "errors", "outcome")
+
+    def __init__(self, chain: FallbackChain, call: Call, outcome: Failed) -> None:
+        self.chain = chain
+        self.call = call
+        self.outcome = outcome
+        self.errors: list[BaseException] = []
+
+    def is_over(self, value: Any) -> bool:
+        """Whether what a fallback came to is what the caller gets."""
+        if type(value) is Failed and isinstance(value.error, Exception):
+            self.errors.append(value.error)
+            value.drop()
+            return False
+        entry = len(self.errors) + 1
+        error_type = _events.type_name(self.outcome.error)
+        self.outcome.drop()
+        self.errors.clear()
+        if type(value) is not Failed:
+            self._tell_used(entry, error_type)
+        # Else the fallback was ended, and the caller with it.
+        return True
+
+    def _tell_used(self, entry: int, error_type: str | None) -> None:
+        self.call.count("fallbacks")
+        if _events.heard("fallback_used"):
+            _events.tell(
+                "fallback_used",
+                {
+                    "policy": "fallback",
+                    "name": self.chain.name,
+                    "entry": entry,
+                    "error_type": error_type,
+                },
+            )
+
+    def none_left(self) -> Failed:
+        """What the caller gets when all have failed."""
+        ended = self.chain._exhausted(self.outcome, self.errors)
+        if ended is not self.outcome:
+            self.outcome.drop()
+        self.errors.clear()
+        return ended

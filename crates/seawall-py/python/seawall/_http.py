@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import email.utils
 from typing import Any
 
 
@@ -24,6 +23,9 @@ def http_retry_after(error: Any) -> float | datetime.datetime | None:
             text = text.strip()
             if text.isascii() and text.isdigit():
                 return float(text)
+            # A date is rare, and what reads it is a tenth of the time to import this package.
+            import email.utils
+
             try:
                 return email.utils.parsedate_to_datetime(text)
             except (TypeError, ValueError):

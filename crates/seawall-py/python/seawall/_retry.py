@@ -5,14 +5,13 @@ from __future__ import annotations
 import datetime
 import enum
 import inspect
-import time
+import itertools
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import FrozenInstanceError
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, Protocol, TypeVar, cast, final
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast, final
 
-from . import _events, _seawall, _signatures, _state, _waiting, exceptions
+from . import _calls, _seawall, _signatures, exceptions
 from ._arguments import (
     ErrorTypes,
     Predicate,
@@ -20,26 +19,15 @@ from ._arguments import (
     checked_attempt,
     checked_callable,
     checked_flag,
+    checked_name,
+    checked_whole,
     names,
     optional_sync,
-    read_clock,
     types_or_predicate,
 )
-from ._calls import (
-    CONTROL,
-    AsyncStep,
-    Call,
-    Failed,
-    GaveUp,
-    Step,
-    finish,
-    is_control,
-    keep,
-    operation,
-    operation_async,
-    own_error,
-    refuse_coroutine,
-)
+from ._calls import CONTROL, AsyncStep, Call, Step, is_control, own_error
+from ._course import Course
+from ._loops import AsyncLoop, Attempt, Loop
 from ._seawall import RetryBudget
 
 P = ParamSpec("P")
@@ -83,6 +71,8 @@ class RetryPolicy:
       asks to wait; the delay is never shorter. Above ``max_retry_after`` (``max_delay``) the call ends at once.
     - ``retry_on_open``, ``retry_on_exhausted`` (``False``): also try again what a circuit breaker, or a retry,
       further in has ended.
+    - ``keep_errors`` (64): of so many earlier attempts, the latest ones, the errors are kept in
+      ``attempt_errors``, beside the last one's.
 
     What makes no sense is a ValueError or TypeError that names it. A policy is also a loop, ``for attempt in
     policy:``, sync and async: ``with attempt:`` swallows a transient error while another attempt follows.
@@ -94,6 +84,7 @@ class RetryPolicy:
         "backoff_strategy",
         "base_delay",
         "jitter",
+        "keep_errors",
         "max_attempts",
         "max_delay",
         "max_retry_after",
@@ -134,6 +125,8 @@ class RetryPolicy:
         def retry_on_open(self) -> bool: ...
         @property
         def retry_on_exhausted(self) -> bool: ...
+        @property
+        def keep_errors(self) -> int: ...
     _rules: _seawall.RetryRules
     _key: tuple[Any, ...]
 
@@ -154,6 +147,7 @@ class RetryPolicy:
         retry_after: RetryAfter | None = None,
         retry_on_open: bool = False,
         retry_on_exhausted: bool = False,
+        keep_errors: int = 64,
     ) -> None:
         if backoff is not None and backoff_strategy is not None:
             raise TypeError("`backoff` is another name of `backoff_strategy`: give one of them")
@@ -168,27 +162,36 @@ class RetryPolicy:
             total_timeout=total_timeout,
             max_retry_after=max_retry_after,
         )
-        settings = rules.settings()
-        word = settings["jitter"]
-        fields: dict[str, Any] = {
-            "max_attempts": settings["max_attempts"],
-            "backoff_strategy": BackoffStrategy(settings["backoff_strategy"]),
-            "base_delay": settings["base_delay"],
-            "max_delay": settings["max_delay"],
-            "multiplier": settings["multiplier"],
-            "jitter": {"plus_minus": True, "none": False}.get(word, word),
-            "total_timeout": settings.get("total_timeout"),
-            "max_retry_after": settings["max_retry_after"],
-            "retry_on": types_or_predicate("retry_on", retry_on),
-            "retry_if_result": optional_sync("retry_if_result", retry_if_result),
-            "retry_after": optional_sync("retry_after", retry_after),
-            "retry_on_open": checked_flag("retry_on_open", retry_on_open),
-            "retry_on_exhausted": checked_flag("retry_on_exhausted", retry_on_exhausted),
-        }
-        for name, value in fields.items():
-            object.__setattr__(self, name, value)
+        self._fill(
+            rules,
+            {
+                "retry_on": types_or_predicate("retry_on", retry_on),
+                "retry_if_result": optional_sync("retry_if_result", retry_if_result),
+                "retry_after": optional_sync("retry_after", retry_after),
+                "retry_on_open": checked_flag("retry_on_open", retry_on_open),
+                "retry_on_exhausted": checked_flag("retry_on_exhausted", retry_on_exhausted),
+                "keep_errors": checked_whole("keep_errors", keep_errors, 0, 65535),
+            },
+        )
+
+    def _fill(self, rules: _seawall.RetryRules, beside: dict[str, Any]) -> None:
+        """Takes the settings of the decisions as they are, and what stands beside them."""
+        fields = {**rules.settings(), **beside}
+        fields["backoff_strategy"] = BackoffStrategy(fields["backoff_strategy"])
+        fields["jitter"] = {"plus_minus": True, "none": False}.get(fields["jitter"], fields["jitter"])
+        fields.setdefault("total_timeout", None)
+        for name in _FIELDS:
+            object.__setattr__(self, name, fields[name])
         object.__setattr__(self, "_rules", rules)
         object.__setattr__(self, "_key", tuple(fields[name] for name in _FIELDS))
+
+    @classmethod
+    def _of(cls, rules: _seawall.RetryRules, **beside: Any) -> RetryPolicy:
+        """One of settings that are checked already, as those of a policy file are."""
+        self = cls.__new__(cls)
+        open_ended = {"retry_on": Exception, "retry_if_result": None, "retry_after": None, "keep_errors": 64}
+        self._fill(rules, open_ended | beside)
+        return self
 
     def calculate_delay(self, attempt: int) -> float:
         """Draws the delay in seconds that follows attempt ``attempt``, counted from 1."""
@@ -255,7 +258,9 @@ class RetryPolicy:
         shown = (
             f"{name}={value!r}"
             for name, value in settings.items()
-            if value is not None and (value is not False or name == "jitter")
+            if value is not None
+            and (value is not False or name == "jitter")
+            and (name, value) != ("keep_errors", 64)
         )
         return f"RetryPolicy({', '.join(shown)})"
 
@@ -284,6 +289,7 @@ _FIELDS: Final = (
     "retry_after",
     "retry_on_open",
     "retry_on_exhausted",
+    "keep_errors",
 )
 
 
@@ -309,22 +315,6 @@ def warn_of_unjoinable(types: ErrorTypes) -> None:
             )
 
 
-class InjectedError(Exception):
-    """What a mock makes an attempt end in; every retry takes it for transient."""
-
-
-class RetryMock(Protocol):
-    """What stands in for retries."""
-
-    limit: int | None
-
-    def begin(self) -> None: ...
-
-    def attempt(self) -> BaseException | None: ...
-
-    def delayed(self, seconds: float) -> None: ...
-
-
 class RetryExecutor:
     """A policy and what one attaches to it: listeners, a budget, a clock, a way to wait.
 
@@ -334,8 +324,12 @@ class RetryExecutor:
     - ``budget``: shared by whoever is given it; a retry that it does not pay for is not made.
     - ``reraise`` (``False``): at the end raises the very error of the last attempt.
     - ``name``: is told in events.
+    - ``seed``: draws the jitter from the stream of this number, 0 to 2**64 - 1, and of the next one at each
+      further call, so that a run can be repeated: the delays are those of the same seed in Rust and in the
+      command ``seawall``.
     - ``time_source``: gives seconds, in the place of ``time.monotonic``. ``sleep_func`` waits for sync
-      operations, ``async_sleep_func`` for async ones; a delay of 0 calls neither.
+      operations, ``async_sleep_func`` for async ones; a delay of 0 calls neither. One that is given for the
+      other kind alone would be left unused, and is a TypeError.
 
     Cancellation while it waits ends the call at once, with the operation's error as its context.
     """
@@ -343,6 +337,7 @@ class RetryExecutor:
     __slots__ = (
         "__weakref__",
         "_on_retry_takes",
+        "_seeds",
         "async_sleep_func",
         "budget",
         "name",
@@ -350,6 +345,7 @@ class RetryExecutor:
         "on_success",
         "policy",
         "reraise",
+        "seed",
         "sleep_func",
         "time_source",
     )
@@ -363,6 +359,7 @@ class RetryExecutor:
         budget: RetryBudget | None = None,
         reraise: bool = False,
         name: str | None = None,
+        seed: int | None = None,
         time_source: Callable[[], float] | None = None,
         sleep_func: Callable[[float], object] | None = None,
         async_sleep_func: Callable[[float], Awaitable[object]] | None = None,
@@ -373,8 +370,6 @@ class RetryExecutor:
             raise TypeError(f"`policy` must be a RetryPolicy, but is {policy!r}")
         if budget is not None and not isinstance(budget, RetryBudget):
             raise TypeError(f"`budget` must be a RetryBudget, but is {budget!r}")
-        if name is not None and not isinstance(name, str):
-            raise TypeError(f"`name` must be a string, but is {name!r}")
         self.policy: Final = policy
         self.on_retry: Final = None if on_retry is None else checked_callable("on_retry", on_retry)
         self.on_success: Final = (
@@ -382,7 +377,10 @@ class RetryExecutor:
         )
         self.budget: Final = budget
         self.reraise: Final = checked_flag("reraise", reraise)
-        self.name: Final = name
+        self.name: Final = checked_name(name)
+        self.seed: Final = None if seed is None else checked_whole("seed", seed, 0, 2**64 - 1)
+        #: The next call's seed; counting needs no lock.
+        self._seeds: Final = None if seed is None else itertools.count(seed)
         self.time_source: Final = optional_sync("time_source", time_source)
         self.sleep_func: Final = optional_sync("sleep_func", sleep_func)
         self.async_sleep_func: Final = (
@@ -411,6 +409,19 @@ class RetryExecutor:
             hook = getattr(self, field)
             if hook is not None and _signatures.is_async(hook):
                 raise TypeError(f"`{field}` must not be a coroutine function here, but is {hook!r}")
+        self._check_sleep("async_sleep_func", "sleep_func", "a sync function")
+
+    def check_async(self) -> None:
+        """Refuses what a coroutine function has no use for."""
+        self._check_sleep("sleep_func", "async_sleep_func", "a coroutine function")
+
+    def _check_sleep(self, given: str, wanted: str, function: str) -> None:
+        # Left unused, a test's sleep would be a real wait, and nobody would be told.
+        if getattr(self, given) is not None and getattr(self, wanted) is None:
+            raise TypeError(f"`{given}` is not used for {function}: give `{wanted}`, or both")
+
+    def _next_seed(self) -> int | None:
+        return None if self._seeds is None else next(self._seeds) % 2**64
 
     def run(self, inner: Step, call: Call) -> Any:
         course = Course(self, call)
@@ -455,15 +466,7 @@ class RetryExecutor:
 
         Raises a permanent error as it is, else the last one, also as a RetryExhaustedError.
         """
-        checked_callable("function", function)
-        if _signatures.is_async(function):
-            raise TypeError(
-                f"`function` must not be a coroutine function, but is {function!r}: use execute_async"
-            )
-        self.check_sync()
-        value = finish(self.run(operation, Call(function, args, kwargs)))
-        refuse_coroutine(function, value)
-        return cast(T, value)
+        return cast(T, _calls.execute(self, function, args, kwargs, "execute_async"))
 
     async def execute_async(
         self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
@@ -472,350 +475,12 @@ class RetryExecutor:
 
         Raises a permanent error as it is, else the last one, also as a RetryExhaustedError.
         """
-        checked_callable("function", function)
-        return cast(T, finish(await self.run_async(operation_async, Call(function, args, kwargs))))
+        return cast(T, await _calls.execute_async(self, function, args, kwargs))
 
     def __iter__(self) -> Iterator[Attempt]:
         self.check_sync()
         return Loop(self)
 
     def __aiter__(self) -> AsyncIterator[Attempt]:
+        self.check_async()
         return AsyncLoop(self)
-
-
-#: The errors of so many attempts are kept, the latest ones.
-KEPT: Final = 64
-
-
-class Course:
-    """The course of one call: what its attempts ended in, and the decisions on them."""
-
-    __slots__ = (
-        "attempts", "call", "errors", "executor", "last", "made", "mock", "outcome", "started", "succeeded",
-    )
-
-    def __init__(self, executor: RetryExecutor, call: Call | None) -> None:
-        self.executor = executor
-        self.call = call
-        self.made = 0
-        self.errors: list[BaseException] = []
-        self.last: Any = None
-        #: What the caller gets, once nothing follows any more.
-        self.outcome: Any = None
-        self.succeeded = False
-        self.mock: RetryMock | None = None
-        limit = None
-        if _state.switches:
-            mocks = _state.retry_mocks.get()
-            if mocks:
-                self.mock = mocks[-1]
-                self.mock.begin()
-                limit = self.mock.limit
-        # What a test makes fail is no load that others could be short of.
-        budget = executor.budget if self.mock is None else None
-        self.attempts = executor.policy._rules.attempts(budget, limit)
-        self.started = self.now() if executor.policy.total_timeout is not None else None
-
-    def now(self) -> float:
-        source = self.executor.time_source
-        if source is not None:
-            return read_clock(source)
-        now = _state.world_now()
-        return time.monotonic() if now is None else now
-
-    def injected(self) -> Any:
-        """What a test has this attempt end in, without the operation; `None` for nothing."""
-        if self.mock is None:
-            return None
-        error = self.mock.attempt()
-        return None if error is None else Failed(error)
-
-    def settle(self, outcome: Any) -> float | None:
-        """The delay before the next attempt, or `None` if nothing follows: `self.outcome` stands."""
-        try:
-            return self._settle(outcome)
-        except BaseException as raised:
-            if type(outcome) is Failed:
-                keep(outcome.error, raised)
-            self.errors.clear()
-            self.let_go()
-            raise
-
-    def _settle(self, outcome: Any) -> float | None:
-        self.made += 1
-        policy = self.executor.policy
-        self.outcome = self.last = outcome
-        if type(outcome) is Failed:
-            note = outcome.note
-            error = outcome.error
-            # A retry further in has given up, and its error is joined later.
-            if isinstance(note, GaveUp) and not policy.retry_on_exhausted:
-                self.errors.clear()
-                return None
-            if not (isinstance(error, InjectedError) or policy.is_transient(error)):
-                self.errors.clear()
-                return None
-            self.errors.append(error)
-            del self.errors[:-KEPT]
-            wish = None
-            if policy.retry_after is not None:
-                wish = as_seconds(policy.retry_after(error))
-            if isinstance(error, exceptions.CircuitBreakerOpenError) and wish is None:
-                wish = error.retry_after
-        elif policy.retry_if_result is not None and policy.retry_if_result(outcome):
-            error, wish = None, None
-        else:
-            self.succeed()
-            return None
-        if self.call is not None:
-            self.call.count("failures")
-        now = self.now()
-        if self.started is None:
-            self.started = now
-        elapsed = max(0.0, now - self.started)
-        follows = self.attempts.failed(elapsed, wish)
-        if isinstance(follows, float):
-            if self.mock is not None:
-                self.mock.delayed(follows)
-            if self.call is not None:
-                self.call.count("retries")
-            if _events.heard("retry_scheduled"):
-                self.told("retry_scheduled", error, attempt=self.made, delay_ms=_events.milliseconds(follows))
-            return follows
-        if self.call is not None:
-            self.call.count("exhausted")
-        if _events.heard("retry_exhausted"):
-            self.told(
-                "retry_exhausted",
-                error,
-                attempts=self.made,
-                elapsed_ms=_events.milliseconds(elapsed),
-                reason=follows,
-            )
-        if error is not None and not self.executor.reraise:
-            outcome.note = GaveUp(self.made, elapsed, tuple(self.errors), outcome.note)
-        self.errors.clear()
-        return None
-
-    def let_go(self) -> None:
-        """Drops an outcome that another attempt follows; its error is kept in `errors` alone."""
-        if type(self.last) is Failed:
-            self.last.drop()
-        self.last = self.outcome = None
-
-    def succeed(self) -> None:
-        self.succeeded = True
-        self.last = None
-        self.errors.clear()
-        self.attempts.succeeded()
-        if self.made > 1 and self.call is not None:
-            self.call.count("recovered")
-
-    def told(self, kind: str, error: BaseException | None, **fields: Any) -> None:
-        limit = self.mock.limit if self.mock is not None else None
-        _events.tell(
-            kind,
-            {
-                "policy": "retry",
-                "name": self.executor.name,
-                "max_attempts": limit or self.executor.policy.max_attempts,
-                "error_type": _events.type_name(error),
-                **fields,
-            },
-        )
-
-    def tell(self, delay: float) -> Any:
-        """Calls `on_retry`; what it gives may have to be awaited."""
-        hook = self.executor.on_retry
-        assert hook is not None
-        last = self.last
-        error = last.error if type(last) is Failed else None
-        given = (self.made, error, delay)[: self.executor._on_retry_takes]
-        try:
-            return hook(*given)
-        except BaseException as raised:
-            self.interrupted(raised)
-            raise
-        finally:
-            del last, error, given
-
-    async def tell_async(self, delay: float) -> None:
-        told = self.tell(delay)
-        if inspect.isawaitable(told):
-            try:
-                await told
-            except BaseException as raised:
-                self.interrupted(raised)
-                raise
-
-    def refuse_coroutine(self, field: str, given: object) -> None:
-        """Refuses what a sync call cannot await: a sleep of the kind would be none."""
-        if inspect.iscoroutine(given):
-            given.close()
-            raise TypeError(
-                f"`{field}` must not give a coroutine here, but {getattr(self.executor, field)!r} does"
-            )
-
-    def interrupted(self, raised: BaseException) -> None:
-        """A listener, predicate, clock or sleep has failed, or the caller was ended while it waited."""
-        if self.errors:
-            keep(self.errors[-1], raised)
-        self.errors.clear()
-        self.let_go()
-
-    def sleep(self, delay: float) -> None:
-        if delay <= 0 or self.mocked(delay):
-            return
-        sleep = self.executor.sleep_func
-        try:
-            if sleep is None:
-                _waiting.sleep(delay)
-            else:
-                self.refuse_coroutine("sleep_func", sleep(delay))
-        except BaseException as raised:
-            self.interrupted(raised)
-            raise
-
-    async def sleep_async(self, delay: float) -> None:
-        if delay <= 0 or self.mocked(delay):
-            # No timer; but a loop that never waits would shut out all others.
-            if self.made % 8 == 0:
-                await _waiting.checkpoint()
-            return
-        sleep = self.executor.async_sleep_func
-        try:
-            if sleep is None:
-                await _waiting.sleep_async(delay)
-                return
-            waits = sleep(delay)
-            if not inspect.isawaitable(waits):
-                raise TypeError(f"`async_sleep_func` must give an awaitable, but {sleep!r} gave {waits!r}")
-            await waits
-        except BaseException as raised:
-            self.interrupted(raised)
-            raise
-
-    def mocked(self, delay: float) -> bool:
-        """A mocked call does not wait, whatever its sleeper: only a test's clock moves."""
-        if self.mock is None:
-            return False
-        _state.world_sleep(delay)
-        return True
-
-
-def as_seconds(wish: float | datetime.timedelta | datetime.datetime | None) -> float | None:
-    """What a callee asks for, in seconds from now; `None` for nothing, or for nonsense."""
-    if wish is None or isinstance(wish, bool):
-        return None
-    if isinstance(wish, datetime.datetime):
-        wish = wish - datetime.datetime.now(wish.tzinfo)
-    if isinstance(wish, datetime.timedelta):
-        return max(0.0, wish.total_seconds())
-    # Not NaN; and a float cannot hold every integer, but what is that long ends the call anyway.
-    if isinstance(wish, (int, float)) and wish == wish:
-        return max(0.0, float(min(wish, 1e300)))
-    return None
-
-
-class Attempt:
-    """One attempt of a loop: ``with attempt:`` around what may fail."""
-
-    __slots__ = ("_loop", "number")
-
-    #: Counted from 1.
-    number: int
-
-    def __init__(self, loop: _Loop, number: int) -> None:
-        self._loop = loop
-        self.number = number
-
-    def __enter__(self) -> Attempt:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool:
-        return self._loop.leave(error)
-
-    def __repr__(self) -> str:
-        return f"<attempt {self.number} of {self._loop.course.executor.policy.max_attempts}>"
-
-
-class _Loop:
-    __slots__ = ("course", "delay", "given")
-
-    def __init__(self, executor: RetryExecutor) -> None:
-        self.course = Course(executor, None)
-        self.delay: float | None = None
-        self.given = False
-
-    def next(self) -> Attempt:
-        self.given = True
-        return Attempt(self, self.course.made + 1)
-
-    @property
-    def over(self) -> bool:
-        """Whether the attempt given last is followed by none: it succeeded, or nobody entered it."""
-        return self.given and self.delay is None
-
-    def leave(self, error: BaseException | None) -> bool:
-        self.delay = None
-        if error is None:
-            self.course.succeed()
-            return False
-        self.delay = self.course.settle(Failed(error))
-        if self.delay is not None:
-            return True
-        final = cast(Failed, self.course.outcome).take()
-        if final is error:
-            return False
-        context = final.__context__
-        try:
-            raise final
-        finally:
-            # Not the error that is handled here: that is what `final` was made of.
-            exceptions.set_context(final, context)
-            del final, error, context
-
-
-class Loop(_Loop):
-    """``for attempt in policy:``"""
-
-    __slots__ = ()
-
-    def __iter__(self) -> Loop:
-        return self
-
-    def __next__(self) -> Attempt:
-        if self.over:
-            raise StopIteration
-        delay, self.delay = self.delay, None
-        if delay is not None:
-            if self.course.executor.on_retry is not None:
-                self.course.refuse_coroutine("on_retry", self.course.tell(delay))
-            self.course.let_go()
-            self.course.sleep(delay)
-        return self.next()
-
-
-class AsyncLoop(_Loop):
-    """``async for attempt in policy:``"""
-
-    __slots__ = ()
-
-    def __aiter__(self) -> AsyncLoop:
-        return self
-
-    async def __anext__(self) -> Attempt:
-        if self.over:
-            raise StopAsyncIteration
-        delay, self.delay = self.delay, None
-        if delay is not None:
-            if self.course.executor.on_retry is not None:
-                await self.course.tell_async(delay)
-            self.course.let_go()
-            await self.course.sleep_async(delay)
-        return self.next()

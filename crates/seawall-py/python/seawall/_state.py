@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextvars
 import os
 import threading
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from . import _seawall
 
 if TYPE_CHECKING:
     from ._breaker import CircuitBreaker
-    from ._retry import RetryMock
+    from ._course import RetryMock
 
 #: Held for a few assignments at a time, never while other code runs.
 lock = threading.RLock()
@@ -48,6 +48,14 @@ def switch(by: int) -> None:
     with lock:
         switches += by
         _seawall.switch(by)
+
+
+def remove_last(inside: list[Any], entry: object) -> None:
+    """Takes out the last of it, by identity, wherever others have been put since."""
+    for at in range(len(inside) - 1, -1, -1):
+        if inside[at] is entry:
+            del inside[at]
+            return
 
 
 def world_now() -> float | None:

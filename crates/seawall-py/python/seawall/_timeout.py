@@ -8,23 +8,27 @@ from typing import Any, Final
 
 from . import _events, _seawall, _waiting
 from ._arguments import Seconds
-from ._calls import AsyncStep, Call, Failed, Step, is_control
+from ._calls import AnyLayer, AsyncStep, Call, Failed, Step, is_control
 from .exceptions import TimedOutError
 
 
-class Timeout:
+class Timeout(AnyLayer):
     """Cancels what runs inside after ``limit`` seconds. A caller's own cancellation stays one."""
 
-    __slots__ = ("limit",)
+    __slots__ = ("limit", "where")
 
     # The wrapper starts the operation itself, and comes here only if that has to wait.
     always = False
 
-    def __init__(self, limit: Seconds) -> None:
+    def __init__(self, limit: Seconds, where: str = "") -> None:
         self.limit: Final = _seawall.seconds("seconds", limit)
+        #: What to say first where it is refused: the place in a policy file.
+        self.where: Final = where
 
     def check_sync(self) -> None:
-        raise TypeError("`timeout` is for async functions: a thread cannot be stopped from outside")
+        raise TypeError(
+            f"{self.where}`timeout` is for async functions: a thread cannot be stopped from outside"
+        )
 
     def __repr__(self) -> str:
         return f"Timeout({self.limit:g})"

@@ -216,10 +216,10 @@ def stack_of(function: Any) -> Stack | None:
     return None
 
 
-def decorate(layer: Layer, function: Any) -> Any:
-    """`function` with one more policy around it."""
+def decorate(function: Any, *layers: Layer) -> Any:
+    """`function` with more policies around it, the outermost first."""
     if isinstance(function, (classmethod, staticmethod)):
-        return type(function)(decorate(layer, function.__func__))
+        return type(function)(decorate(function.__func__, *layers))
     if not callable(function):
         raise TypeError(f"only functions can be decorated, and what is made of them goes above: {function!r}")
     if isinstance(function, type):
@@ -229,18 +229,15 @@ def decorate(layer: Layer, function: Any) -> Any:
             f"a generator function runs while it is iterated, not when it is called: {function!r} cannot be decorated"
         )
     inner = stack_of(function)
-    if inner is None:
-        layers: tuple[Layer, ...] = (layer,)
-        is_async = _signatures.is_async(function)
-    else:
-        layers = (layer, *inner.layers)
-        is_async = inner.is_async
-    if not is_async:
-        check: Callable[[], None] | None = getattr(layer, "check_sync", None)
-        if check is not None:
-            check()
-    target = function if inner is None else inner.function
-    return _wrap(Stack(layers, target, is_async))
+    is_async = _signatures.is_async(function) if inner is None else inner.is_async
+    for layer in layers:
+        if is_async:
+            layer.check_async()
+        else:
+            layer.check_sync()
+    if inner is not None:
+        layers, function = (*layers, *inner.layers), inner.function
+    return _wrap(Stack(layers, function, is_async))
 
 
 def _wrap(stack: Stack) -> FunctionType:

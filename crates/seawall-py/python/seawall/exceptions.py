@@ -41,10 +41,14 @@ import threading
 import weakref
 from abc import ABCMeta
 from types import BuiltinFunctionType, GetSetDescriptorType, MemberDescriptorType
-from typing import Any, Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator
+
+if TYPE_CHECKING:
+    from ._policies import ConfigProblem
 
 __all__ = [
     "CircuitBreakerOpenError",
+    "ConfigError",
     "FallbackExhaustedError",
     "RetryExhaustedError",
     "SeawallError",
@@ -128,6 +132,20 @@ class FallbackExhaustedError(SeawallError):
         for n, error in enumerate(self.fallback_errors, 1):
             text += f"; fallback {n}: {_brief(error)}"
         return text
+
+
+class ConfigError(ValueError):
+    """What is wrong with a policy file: a line for each problem, and the same as data in ``problems``."""
+
+    problems: tuple[ConfigProblem, ...]
+    """All that one run could find, at least one, in the order of the file."""
+
+    def __init__(self, text: str, problems: Iterable[ConfigProblem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(text, self.problems)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class CircuitBreakerOpenError(SeawallError, RuntimeError):

@@ -21,7 +21,7 @@ from typing import Any, Self
 
 from . import _state
 from ._breaker import CircuitBreaker, CircuitState, Counters
-from ._retry import InjectedError
+from ._course import InjectedError
 from ._waiting import checkpoint
 
 __all__ = [
@@ -62,12 +62,9 @@ class _StandIn:
         self._entered -= 1
         _state.switch(-1)
         variable, stand_in = self._place()
-        # The last of it, wherever others have been put since; a fixture may leave it elsewhere.
+        # A fixture may leave it elsewhere than it was entered.
         inside = list(variable.get())
-        for at in range(len(inside) - 1, -1, -1):
-            if inside[at] is stand_in:
-                del inside[at]
-                break
+        _state.remove_last(inside, stand_in)
         variable.set(tuple(inside))
 
     async def __aenter__(self) -> Self:

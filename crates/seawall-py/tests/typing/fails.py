@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seawall import CircuitBreaker, FallbackChain, RetryExecutor, RetryPolicy, fallback, retry, timeout
+from seawall import CircuitBreaker, FallbackChain, RetryExecutor, RetryPolicy, fallback, load_policies, retry, timeout
 
 
 @retry(ValueError)
@@ -34,6 +34,10 @@ RetryExecutor().execute_sync(named, "text")  # refused: argument
 CircuitBreaker().call(named)  # refused: argument
 CircuitBreaker(on_state_change=5)  # refused: no callable
 FallbackChain(lambda: 1).execute_sync(named, "text")  # refused: argument
+load_policies(5)  # refused: no path
+load_policies("p.toml")["p"](named)("text")  # refused: argument
+load_policies("p.toml")["p"].call(named, "text")  # refused: argument
+load_policies("p.toml")["p"].using(max_attempts=3)  # refused: the file's to say
 
 
 async def use() -> None:

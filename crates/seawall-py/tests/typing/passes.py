@@ -12,6 +12,7 @@ from seawall import (
     CircuitBreakerOpenError,
     CircuitBreakers,
     CircuitState,
+    ConfigError,
     Event,
     FallbackChain,
     RetryBudget,
@@ -21,6 +22,7 @@ from seawall import (
     circuit_breaker,
     fallback,
     http_retry_after,
+    load_policies,
     observe,
     retry,
     timeout,
@@ -129,6 +131,20 @@ except RetryExhaustedError as exhausted:
     assert_type(exhausted.attempts, int)
 except CircuitBreakerOpenError as rejected:
     assert_type(rejected.retry_after, float | None)
+
+try:
+    policies = load_policies("policies.toml", environment={}, prefix="BANK")
+except ConfigError as wrong:
+    assert_type([(problem.line, problem.field) for problem in wrong.problems], list[tuple[int | None, str | None]])
+else:
+    payments = policies["payments"].using(retry_on=OSError, fallback=[lambda: b""], seed=7)
+    assert_type(payments(named)(1), bytes)
+    assert_type(payments.call(named, 1), bytes)
+    assert_type(payments.circuit_breaker, CircuitBreaker | None)
+    assert_type([name for name in policies], list[str])
+    for attempt in payments:
+        with attempt:
+            assert_type(attempt.number, int)
 
 with MockRetryExecutor(max_attempts=3) as mock, MockCircuitBreaker() as other, ManualClock() as clock:
     mock.configure_failures(2)

@@ -56,6 +56,12 @@ pub(crate) fn with<R>(ask: impl FnOnce(&mut Inside) -> R) -> Option<R> {
     HERE.try_with(|here| here.try_borrow_mut().ok()?.as_deref_mut().map(ask)).ok().flatten()
 }
 
+/// Waits in the simulation's time: for functions of one's own that do more than
+/// [`request`](crate::request). Outside a simulation it is never done.
+pub fn sleep(delay: Duration) -> impl Future<Output = ()> + Send {
+    Sleep::new(delay, false)
+}
+
 /// The world that policies see.
 struct Virtual;
 
@@ -77,7 +83,9 @@ impl World for Virtual {
     }
 
     fn observe(&self, event: &Event<'_>) {
-        with(|inside| inside.model.hear(event));
+        if let Event::CircuitBreakerTransition { transition, .. } = event {
+            with(|inside| inside.model.hear(transition));
+        }
     }
 }
 

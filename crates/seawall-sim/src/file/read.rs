@@ -32,8 +32,17 @@ pub(super) const TOP: [&str; 15] = [
 const LOAD: [&str; 7] = ["share", "rate", "users", "think", "recorded", "clients", "steps"];
 /// What says how calls come: one of them.
 pub(super) const ARRIVALS: [&str; 4] = ["share", "rate", "users", "recorded"];
-const TIER: [&str; 8] =
-    ["name", "shards", "workers", "time", "queue", "shed_after", "slowdown", "pushback"];
+const TIER: [&str; 9] = [
+    "name",
+    "shards",
+    "workers",
+    "time",
+    "queue",
+    "shed_after",
+    "slowdown",
+    "contended",
+    "pushback",
+];
 const FAULT: [&str; 8] = ["kind", "from", "for", "tier", "shard", "share", "factor", "delay"];
 const KINDS: [&str; 9] =
     ["stall", "refuse", "dead", "errors", "capacity", "slow", "latency", "loss", "restart"];
@@ -322,6 +331,9 @@ fn tier(fields: &Fields<'_>, number: usize, problems: &mut Problems) -> Tier {
     tier.shed_after = fields.length("shed_after", (US, DAYS_30), problems);
     if let Some(slowdown) = fields.number("slowdown", Numbers::within(0.0, 1000.0), problems) {
         tier.slowdown = slowdown;
+    }
+    if let Some(contended) = fields.flag("contended", problems) {
+        tier.contended = contended;
     }
     if let Some(pushback) = fields.flag("pushback", problems) {
         tier.pushback = pushback;

@@ -96,6 +96,9 @@ fn tier(text: &mut String, tier: &Tier) {
     if tier.slowdown > 0.0 {
         line("slowdown", format!("{:?}", tier.slowdown));
     }
+    if tier.contended {
+        line("contended", "true".to_owned());
+    }
     if tier.pushback {
         line("pushback", "true".to_owned());
     }

@@ -3,7 +3,7 @@
 mod histogram;
 
 use crate::model::{Answer, Failure, nanos};
-use seawall::{CircuitState, Error, Event, Rejection};
+use seawall::{CircuitState, Error, Rejection, breaker::Transition};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ pub struct Bin {
     pub rejected: u64,
     /// Calls that a timeout ended, as the last word.
     pub timed_out: u64,
+    /// Breakers that became half-open, and let a probe through.
+    pub probed: u64,
     /// How many requests waited in queues at the end.
     pub waiting: u64,
     /// How many breakers were open at the end, or isolated.
@@ -133,8 +135,7 @@ impl Seen {
         }
     }
 
-    pub(crate) fn hear(&mut self, event: &Event<'_>) {
-        let Event::CircuitBreakerTransition { transition, .. } = event else { return };
+    pub(crate) fn hear(&mut self, transition: &Transition) {
         let breakers = &mut self.breakers;
         match transition.from {
             CircuitState::Open | CircuitState::Isolated => breakers.open -= 1,
@@ -146,7 +147,10 @@ impl Seen {
                 breakers.open += 1;
                 self.opened += 1;
             }
-            CircuitState::HalfOpen => breakers.half_open += 1,
+            CircuitState::HalfOpen => {
+                breakers.half_open += 1;
+                self.current.probed += 1;
+            }
             CircuitState::Closed => {}
         }
     }
@@ -182,6 +186,7 @@ impl Bin {
         self.failed += other.failed;
         self.rejected += other.rejected;
         self.timed_out += other.timed_out;
+        self.probed += other.probed;
         self.waiting = self.waiting.max(other.waiting);
         self.open = self.open.max(other.open);
         self.half_open = self.half_open.max(other.half_open);

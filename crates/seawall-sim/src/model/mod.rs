@@ -12,7 +12,7 @@ use crate::{
 };
 use random::{Purpose, Stream};
 use scenario::{Arrivals, FaultKind, Scenario};
-use seawall::Event;
+use seawall::breaker::Transition;
 use server::{Server, Spell};
 use std::{sync::Arc, task::Waker, time::Duration};
 
@@ -244,8 +244,8 @@ impl Model {
         self.policies.next()
     }
 
-    pub(crate) fn hear(&mut self, event: &Event<'_>) {
-        self.seen.hear(event);
+    pub(crate) fn hear(&mut self, transition: &Transition) {
+        self.seen.hear(transition);
     }
 
     pub(crate) fn begin(&mut self, now: u64, end: u64, queue: &mut Queue) {

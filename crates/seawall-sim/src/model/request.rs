@@ -32,7 +32,7 @@ impl Future for Answering {
             let (now, place) = (inside.now, inside.current);
             let model = &mut inside.model;
             let Some(at) = *sent else {
-                let contended = model.scenario.tiers[place.tier as usize].workers == 0;
+                let contended = model.scenario.tiers[place.tier as usize].contended;
                 let what = if contended { What::Read(0) } else { What::Work };
                 *sent = Some(model.send(now, place, what, cx.waker(), &mut inside.queue));
                 return None;

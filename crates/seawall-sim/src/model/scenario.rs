@@ -81,6 +81,10 @@ pub struct Tier {
     pub shed_after: Option<Duration>,
     /// How much slower the work gets for each request that waits, as a share. Default: 0.
     pub slowdown: f64,
+    /// A row that all callers want to change: a request reads it and then writes it, which fails where
+    /// another one was first (optimistic concurrency control). There are neither workers nor a queue.
+    /// Default: false.
+    pub contended: bool,
     /// A failure of the tier below goes up as one that is not to be tried again, once the policy there
     /// has tried again itself. Default: false.
     pub pushback: bool,
@@ -179,6 +183,7 @@ impl Default for Tier {
             queue: None,
             shed_after: None,
             slowdown: 0.0,
+            contended: false,
             pushback: false,
         }
     }

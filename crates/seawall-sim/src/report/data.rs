@@ -260,6 +260,7 @@ pub(super) fn csv_summary(found: &Findings) -> String {
     for (n, finding) in found.findings.iter().enumerate() {
         let outlook = match finding.verdict.outlook {
             Outlook::Calm => "calm",
+            Outlook::Throughout => "throughout",
             Outlook::Recovers => "recovers",
             Outlook::Unsure => "unsure",
             Outlook::Lasting => "lasting",

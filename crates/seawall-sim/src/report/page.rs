@@ -111,7 +111,7 @@ fn verdicts(out: &mut String, found: &Findings) {
     for (n, finding) in found.findings.iter().enumerate() {
         let (mark, _, word) = outlook(finding.verdict.outlook);
         let kind = match finding.verdict.outlook {
-            Outlook::Calm => "calm",
+            Outlook::Calm | Outlook::Throughout => "calm",
             Outlook::Recovers => "good",
             Outlook::Unsure => "warn",
             Outlook::Lasting => "bad",

@@ -52,13 +52,14 @@ pub(super) const fn words(metric: Metric) -> (&'static str, &'static str) {
         Metric::P99 => ("99th percentile", "of good calls' latency"),
         Metric::P999 => ("99.9th percentile", "of good calls' latency"),
         Metric::Opened => ("breakers opened", "how often, in all clients together"),
+        Metric::PeakProbes => ("peak probes", "the most breakers that began to probe in one bin"),
         Metric::Makespan => ("last call ended", "since the beginning"),
     }
 }
 
 /// Where less or more of it tells nothing good by itself: who has no breaker rejects no call.
 const fn is_no_contest(metric: Metric) -> bool {
-    matches!(metric, Metric::Rejected | Metric::Opened | Metric::Makespan)
+    matches!(metric, Metric::Rejected | Metric::Opened | Metric::PeakProbes | Metric::Makespan)
 }
 
 /// A row for each of these that any policy has.

@@ -337,7 +337,7 @@ impl Page {
         for (n, finding) in found.findings.iter().enumerate() {
             let (mark, ascii, word) = outlook(finding.verdict.outlook);
             let colour = match finding.verdict.outlook {
-                Outlook::Calm => DIM,
+                Outlook::Calm | Outlook::Throughout => DIM,
                 Outlook::Recovers => GREEN,
                 Outlook::Unsure => YELLOW,
                 Outlook::Lasting => RED,

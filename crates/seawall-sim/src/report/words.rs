@@ -126,6 +126,7 @@ pub(super) fn letter(n: usize) -> String {
 pub(super) const fn outlook(outlook: Outlook) -> (&'static str, &'static str, &'static str) {
     match outlook {
         Outlook::Calm => ("\u{25cb}", "o", "calm"),
+        Outlook::Throughout => ("\u{25cb}", "o", "trouble to the end"),
         Outlook::Recovers => ("\u{2713}", "+", "recovers"),
         Outlook::Unsure => ("~", "~", "unsure"),
         Outlook::Lasting => ("\u{2717}", "x", "lasting outage"),

@@ -63,6 +63,11 @@ impl Estimate {
         Some(Self { value: mean, low: mean - t * error, high: mean + t * error })
     }
 
+    /// Cut to what the figure can be.
+    pub(super) fn within(self, (least, most): (f64, f64)) -> Self {
+        Self { low: self.low.max(least), high: self.high.min(most), ..self }
+    }
+
     /// Whether the interval is but the figure itself.
     pub fn is_exact(&self) -> bool {
         self.low.total_cmp(&self.high).is_eq()

@@ -26,7 +26,7 @@ pub enum Metric {
     /// The share of the last tier's work that nobody waited for any more.
     Wasted,
     /// Seconds from the end of the last fault until 95 % of the calls of five seconds are good. Infinite
-    /// where that never happens. Zero without a fault.
+    /// where that never happens. Zero without a fault, and where the fault goes on to the end.
     Recovery,
     /// The median latency of good calls, in seconds.
     P50,
@@ -36,13 +36,15 @@ pub enum Metric {
     P999,
     /// How often breakers opened.
     Opened,
+    /// The most breakers that began to probe in one bin.
+    PeakProbes,
     /// When the last call ended, in seconds.
     Makespan,
 }
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Amplification,
         Self::PeakAmplification,
         Self::PeakLoad,
@@ -56,6 +58,7 @@ impl Metric {
         Self::P99,
         Self::P999,
         Self::Opened,
+        Self::PeakProbes,
         Self::Makespan,
     ];
 
@@ -75,6 +78,7 @@ impl Metric {
             Self::P99 => "p99",
             Self::P999 => "p999",
             Self::Opened => "opened",
+            Self::PeakProbes => "peak_probes",
             Self::Makespan => "makespan",
         }
     }
@@ -88,7 +92,15 @@ impl Metric {
             }
             Self::Goodput => Unit::PerSecond,
             Self::Recovery | Self::P50 | Self::P99 | Self::P999 | Self::Makespan => Unit::Seconds,
-            Self::Opened => Unit::Count,
+            Self::Opened | Self::PeakProbes => Unit::Count,
+        }
+    }
+
+    /// What it can be.
+    fn range(self) -> (f64, f64) {
+        match self.unit() {
+            Unit::Share if self != Self::PeakLoad => (0.0, 1.0),
+            _ => (0.0, f64::INFINITY),
         }
     }
 
@@ -126,6 +138,7 @@ impl Metric {
             Self::P99 => latency(0.99),
             Self::P999 => latency(0.999),
             Self::Opened => Some(run.opened as f64),
+            Self::PeakProbes => Some(run.bins.iter().map(|bin| bin.probed).max()? as f64),
             Self::Makespan => Some(run.last_end as f64 / 1e9),
         }
     }
@@ -145,8 +158,8 @@ fn window(run: &Seen) -> usize {
 /// How many seconds after the last fault 95 % of the calls of five seconds are good.
 pub(crate) fn recovery(scenario: &Scenario, run: &Seen) -> f64 {
     match scenario.trouble() {
-        Some((_, end)) => recovery_from(end, run),
-        None => 0.0,
+        Some((_, end)) if end < scenario.length => recovery_from(end, run),
+        _ => 0.0,
     }
 }
 
@@ -236,7 +249,7 @@ impl Summary {
         Self(
             all.filter_map(|(n, metric)| {
                 let figures: Vec<f64> = runs.iter().filter_map(|run| run[n]).collect();
-                Some((metric, Estimate::of(&figures)?))
+                Some((metric, Estimate::of(&figures)?.within(metric.range())))
             })
             .collect(),
         )

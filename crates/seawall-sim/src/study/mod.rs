@@ -203,6 +203,25 @@ impl Study {
         self
     }
 
+    /// The world.
+    pub fn scenario(&self) -> &Scenario {
+        self.plan.scenario()
+    }
+
+    /// The same with a world that is changed a little.
+    pub fn with_scenario(mut self, change: impl FnOnce(&mut Scenario)) -> Self {
+        self.plan = self.plan.with_scenario(change);
+        self
+    }
+
+    /// Calls its scenario so.
+    pub(crate) fn describe(&mut self, name: &str, about: &str) {
+        self.plan = self.plan.clone().with_scenario(|scenario| {
+            name.clone_into(&mut scenario.name);
+            about.clone_into(&mut scenario.about);
+        });
+    }
+
     /// Runs it.
     ///
     /// # Panics

@@ -31,6 +31,8 @@ pub struct Verdict {
 pub enum Outlook {
     /// Nothing went wrong in this scenario.
     Calm,
+    /// What goes wrong goes on to the end of the run.
+    Throughout,
     /// The service comes back by itself.
     Recovers,
     /// In some runs it does, in others not.
@@ -49,12 +51,14 @@ const WATCHED: Duration = Duration::from_secs(60);
 impl Verdict {
     /// From the runs alone.
     pub(super) fn without_search(scenario: &Scenario, summary: &Summary) -> Self {
-        let Some((from, to)) = scenario.trouble() else {
-            let text = match summary.get(Metric::Success) {
-                Some(success) => format!("{} of calls succeed.", percent(success)),
+        let trouble = scenario.trouble();
+        let Some((from, to)) = trouble.filter(|(_, to)| *to < scenario.length) else {
+            let text = match summary.get(Metric::Availability) {
+                Some(answered) => format!("{} of calls get an answer.", percent(answered)),
                 None => "no calls were made.".to_owned(),
             };
-            return Self { text, outlook: Outlook::Calm, load: None };
+            let outlook = if trouble.is_some() { Outlook::Throughout } else { Outlook::Calm };
+            return Self { text, outlook, load: None };
         };
         let lasted = seconds(to.saturating_sub(from).as_secs_f64());
         let recovery = summary.get(Metric::Recovery);

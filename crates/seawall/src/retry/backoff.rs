@@ -296,13 +296,31 @@ fn scale(duration: Duration, factor: f64, cap: Duration) -> Duration {
         return Duration::ZERO;
     }
     // Nanoseconds, so that ordinary settings come out exact.
-    let nanos = duration.as_nanos() as f64 * factor;
-    if nanos >= cap.as_nanos() as f64 {
+    let nanos = nanos_of(duration) * factor;
+    if nanos >= nanos_of(cap) {
         return cap;
+    }
+    // Up to 2^53 every whole number is a double, and integers are faster.
+    if nanos < (1_u64 << 53) as f64 {
+        let whole = nanos as u64;
+        let up = nanos - whole as f64 >= 0.5;
+        return Duration::from_nanos(whole + u64::from(up)).min(cap);
     }
     let seconds = (nanos / 1e9).floor();
     let rest = (nanos - seconds * 1e9).round().clamp(0.0, 1e9) as u64;
     Duration::from_secs(seconds as u64).saturating_add(Duration::from_nanos(rest)).min(cap)
+}
+
+/// The nearest double to its nanoseconds.
+#[expect(clippy::cast_precision_loss, reason = "the nearest double is what is asked for")]
+fn nanos_of(duration: Duration) -> f64 {
+    // A conversion of 128 bits takes its time; 2^33 s are some 270 years.
+    match duration.as_secs() {
+        seconds if seconds < 1 << 33 => {
+            (seconds * 1_000_000_000 + u64::from(duration.subsec_nanos())) as f64
+        }
+        _ => duration.as_nanos() as f64,
+    }
 }
 
 /// Evenly from `from ..= to`.
@@ -328,6 +346,32 @@ mod tests {
     fn seconds(backoff: &Backoff, count: usize) -> Vec<f64> {
         let mut progress = Progress::new(Random::seeded(1));
         (0..count).map(|_| backoff.next(&mut progress).as_secs_f64()).collect()
+    }
+
+    /// As the formula is in 128 bits and doubles.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+    fn scaled_slowly(duration: Duration, factor: f64, cap: Duration) -> Duration {
+        if duration.is_zero() || factor <= 0.0 {
+            return Duration::ZERO;
+        }
+        let nanos = duration.as_nanos() as f64 * factor;
+        if nanos >= cap.as_nanos() as f64 {
+            return cap;
+        }
+        let seconds = (nanos / 1e9).floor();
+        let rest = (nanos - seconds * 1e9).round().clamp(0.0, 1e9) as u64;
+        Duration::from_secs(seconds as u64).saturating_add(Duration::from_nanos(rest)).min(cap)
+    }
+
+    proptest! {
+        #[test]
+        fn integers_scale_to_the_same_nanosecond(
+            (secs, nanos, factor, cap) in (0..1_u64 << 40, 0..1_000_000_000_u32, 0.0..4.0_f64, 0..1_u64 << 40),
+            shift in 0..40_u32,
+        ) {
+            let (duration, cap) = (Duration::new(secs >> shift, nanos), Duration::new(cap >> shift, nanos / 2));
+            prop_assert_eq!(scale(duration, factor, cap), scaled_slowly(duration, factor, cap));
+        }
     }
 
     #[test]

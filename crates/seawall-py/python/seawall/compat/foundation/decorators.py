@@ -70,7 +70,7 @@ def retry(
     executor = RetryExecutor(policy, on_retry, time_source, sleep_func, async_sleep_func)
 
     def decorator(function: F) -> F:
-        return cast(F, decorate(executor._for(is_async(function)), function))
+        return cast(F, decorate(function, executor._for(is_async(function))))
 
     return decorator if function is None else decorator(function)
 
@@ -100,7 +100,7 @@ def circuit_breaker(
     circuit()  # refuses what makes no sense before there is a function
 
     def decorator(function: F) -> F:
-        return cast(F, decorate(circuit()._breaker, function))
+        return cast(F, decorate(function, circuit()._breaker))
 
     return decorator
 
@@ -113,6 +113,6 @@ def fallback(*fallback_funcs: Callable[..., Any]) -> Callable[[F], F]:
     chain = Chain(given, (Exception,)) if given else None
 
     def decorator(function: F) -> F:
-        return function if chain is None else cast(F, decorate(chain, function))
+        return function if chain is None else cast(F, decorate(function, chain))
 
     return decorator

@@ -91,14 +91,9 @@ class RetryExecutor:
         self.policy = policy
         self.on_retry = on_retry
 
-        def layer(tell: Callable[[int, Any, float], object] | None) -> _retry.RetryExecutor:
+        def layer(tell: Callable[[int, Any, float], object] | None, **sleep: Any) -> _retry.RetryExecutor:
             return _retry.RetryExecutor(
-                policy._seawall,
-                on_retry=tell,
-                reraise=True,
-                time_source=time_source,
-                sleep_func=sleep_func,
-                async_sleep_func=async_sleep_func,
+                policy._seawall, on_retry=tell, reraise=True, time_source=time_source, **sleep
             )
 
         # Its users count sleeps, also those of no length, which Seawall leaves out.
@@ -122,8 +117,10 @@ class RetryExecutor:
             if delay == 0 and async_sleep_func is not None:
                 await async_sleep_func(0.0)
 
-        self._sync = layer(None if on_retry is None and sleep_func is None else tell)
-        self._async = layer(None if on_retry is None and async_sleep_func is None else tell_async)
+        hook = None if on_retry is None and sleep_func is None else tell
+        self._sync = layer(hook, sleep_func=sleep_func)
+        hook_async = None if on_retry is None and async_sleep_func is None else tell_async
+        self._async = layer(hook_async, async_sleep_func=async_sleep_func)
 
     def execute_sync(self, func: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Calls ``func`` until it succeeds or the policy gives up."""

@@ -1,0 +1,281 @@
+//! The engine: real policies, on a clock of its own.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
+
+use seawall::{
+    CircuitBreaker, Error, Jitter, Pipeline, RetryExecutor, RetryPolicy, Timeout, retry,
+    testing::Recorder,
+};
+use seawall_sim::{
+    Answer, Arrivals, Contender, Failure, Fault, FaultKind, Plan, Ready, Scenario, Span, Study,
+    request, sleep,
+};
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+const S: Duration = Duration::from_secs(1);
+const MS: Duration = Duration::from_millis(1);
+
+fn calm(length: Duration) -> Scenario {
+    let mut scenario = Scenario::default();
+    scenario.length = length;
+    scenario
+}
+
+fn json(study: &Study) -> String {
+    serde_json::to_string(&study.run()).unwrap()
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_on_any_number_of_threads() {
+    let study = |threads: usize| {
+        let ready = Ready::find("retry-storm").unwrap();
+        let study = ready.study().seeds(2).threads(threads);
+        study.with_scenario(|scenario| {
+            scenario.length = 30 * S;
+            scenario.faults = vec![Fault::new(FaultKind::Stall, 10 * S, 2 * S)];
+        })
+    };
+    let once = json(&study(1));
+    assert_eq!(once, json(&study(1)));
+    assert_eq!(once, json(&study(3)));
+    assert_ne!(once, json(&study(1).first_seed(2)));
+}
+
+#[test]
+fn policies_that_are_compared_meet_the_same_arrivals() {
+    let plan = Plan::new(calm(10 * S));
+    let calls = |contender: &Contender| {
+        let seen = plan.run(contender, 5);
+        seen.bins.iter().map(|bin| bin.calls).collect::<Vec<_>>()
+    };
+    let none = calls(&Contender::policy("none", |_| ()));
+    assert_eq!(none, calls(&Contender::policy("retry", |_| RetryPolicy::new())));
+}
+
+/// An outcome after so many ms.
+type Script = [(u64, bool)];
+
+const SCRIPT: &Script = &[
+    (5, true),
+    (5, false),
+    (20, false),
+    (200, true),
+    (1, false),
+    (1, false),
+    (1, false),
+    (1, true),
+    (300, true),
+    (2, true),
+    (2, false),
+    (2, false),
+    (2, false),
+    (2, false),
+    (2, false),
+    (2, true),
+    (9, true),
+    (120, false),
+    (3, true),
+    (3, true),
+    (3, false),
+    (3, true),
+];
+
+/// Forty calls of one stack, fifty ms apart; `wait` is the runtime's.
+async fn play<W: Future<Output = ()> + Send>(
+    wait: impl Fn(Duration) -> W + Copy + Send + Sync + 'static,
+) -> Vec<String> {
+    let events = Recorder::new();
+    let scope = events.enter();
+    let breaker = CircuitBreaker::builder().failure_threshold(3).recovery_timeout(S / 4).build();
+    // Whole ms: tokio's clock knows no others.
+    let retry = RetryPolicy::builder().max_attempts(3).base_delay(40 * MS).jitter(Jitter::None);
+    let stack = Pipeline::new((
+        Timeout::new(400 * MS),
+        RetryExecutor::new(retry.build()),
+        breaker.named("b"),
+        Timeout::new(100 * MS),
+    ));
+    let next = AtomicUsize::new(0);
+    let mut told = Vec::new();
+    for _ in 0..40 {
+        let outcome = stack
+            .run(|| async {
+                let (after, works) = SCRIPT[next.fetch_add(1, SeqCst) % SCRIPT.len()];
+                wait(Duration::from_millis(after)).await;
+                if works { Ok(after) } else { Err(after) }
+            })
+            .await;
+        told.push(format!("{outcome:?}"));
+        wait(50 * MS).await;
+    }
+    drop(scope);
+    // Times are since each clock's own beginning.
+    let since = |text: String| match text.split_once("at: Tick(") {
+        Some((before, after)) => format!("{before}{}", after.split_once(')').unwrap().1),
+        None => text,
+    };
+    told.extend(events.all().iter().map(|one| since(format!("{:?}", one.event()))));
+    told
+}
+
+#[test]
+fn one_script_gives_the_same_events_in_the_same_order_as_on_tokios_paused_clock() {
+    let mut tokio = tokio::runtime::Builder::new_current_thread();
+    let tokio = tokio.enable_time().start_paused(true).build().unwrap();
+    let there = tokio.block_on(play(tokio::time::sleep));
+
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let mut scenario = calm(60 * S);
+    scenario.load.arrivals = Arrivals::Recorded(vec![Duration::ZERO]);
+    let contender = {
+        let told = Arc::clone(&told);
+        Contender::function("script", move || {
+            let told = Arc::clone(&told);
+            async move {
+                let here = play(sleep).await;
+                *told.lock().unwrap() = here;
+                Ok(Answer::Full)
+            }
+        })
+    };
+    let seen = Plan::new(scenario).run(&contender, 1);
+    assert_eq!(seen.total.good, 1);
+    let here = told.lock().unwrap().clone();
+    assert!(here.len() > 60, "too little happened: {}", here.len());
+    for (n, (here, there)) in here.iter().zip(&there).enumerate() {
+        assert_eq!(here, there, "the {n}th");
+    }
+    assert_eq!(here.len(), there.len());
+}
+
+#[retry(max_attempts = 4, base_delay = "10ms", jitter = "full")]
+async fn fetch() -> Result<Answer, Error<Failure>> {
+    Ok(request().await?)
+}
+
+#[test]
+fn a_function_under_an_attribute_takes_part_as_it_is() {
+    let mut scenario = calm(60 * S);
+    scenario.faults = vec![Fault::new(FaultKind::Errors(0.5), Duration::ZERO, 60 * S)];
+    let total = Plan::new(scenario).run(&Contender::function("fetch", fetch), 1).total;
+    let attempts = total.attempts as f64 / total.calls as f64;
+    assert!((1.85..1.9).contains(&attempts), "{attempts}");
+    assert!(total.good as f64 / total.calls as f64 > 0.93);
+}
+
+#[test]
+fn a_million_clients_run() {
+    let mut scenario = calm(2 * S);
+    scenario.load.clients = 1_000_000;
+    scenario.load.arrivals = Arrivals::Rate(20_000.0);
+    scenario.tiers[0].workers = 400;
+    let total =
+        Plan::new(scenario).run(&Contender::policy("retry", |_| RetryPolicy::new()), 1).total;
+    assert!(total.good > 39_000, "{total:?}");
+}
+
+#[test]
+fn memory_is_bounded_by_the_calls_in_flight_not_by_the_calls_made() {
+    let most = |length: Duration| {
+        let mut scenario = calm(length);
+        scenario.load.arrivals = Arrivals::Share(0.5);
+        let plan = Plan::new(scenario).bin(length / 10);
+        let policy = Contender::policy("timeout", |_| Timeout::new(S));
+        let mut calls = 0;
+        let used = allocation_counter::measure(|| calls = plan.run(&policy, 1).total.calls);
+        (used.bytes_max as f64, calls)
+    };
+    let ((short, few), (long, many)) = (most(20 * S), most(200 * S));
+    assert!(many > 9 * few);
+    assert!(long < 1.5 * short, "{short} and then {long} bytes");
+}
+
+#[test]
+fn a_closed_loop_waits_for_each_outcome_before_the_next_call() {
+    let mut scenario = calm(100 * S);
+    scenario.load.clients = 8;
+    scenario.load.arrivals = Arrivals::Users { think: Span::Constant(90 * MS) };
+    scenario.network.delay = Span::Constant(Duration::ZERO);
+    scenario.tiers[0].service = Span::Constant(10 * MS);
+    let total = Plan::new(scenario).run(&Contender::policy("none", |_| ()), 1).total;
+    // 8 users, a call each 100 ms.
+    assert!((7_990..=8_000).contains(&total.calls), "{}", total.calls);
+}
+
+#[test]
+fn what_is_lost_is_heard_of_by_nobody() {
+    let mut scenario = calm(60 * S);
+    scenario.faults = vec![Fault::new(FaultKind::Loss(0.2), Duration::ZERO, 60 * S)];
+    let total = Plan::new(scenario).run(&Contender::policy("limit", |_| Timeout::new(S)), 1).total;
+    let lost = total.timed_out as f64 / total.calls as f64;
+    // On the way there, or back: 1 - 0.8^2; those of the last second have not ended.
+    assert!((0.33..0.38).contains(&lost), "{lost}");
+    assert!(total.served < total.attempts);
+}
+
+#[test]
+fn a_restart_loses_what_waits_and_refuses_until_it_is_over() {
+    let mut scenario = calm(30 * S);
+    scenario.load.arrivals = Arrivals::Share(0.9);
+    scenario.faults = vec![Fault::new(FaultKind::Restart, 10 * S, 2 * S)];
+    let seen = Plan::new(scenario).run(&Contender::policy("none", |_| ()), 1);
+    // A few answers were on their way when it died.
+    assert!(seen.bins[10].good < 5, "{:?}", seen.bins[10]);
+    assert_eq!(seen.bins[11].good, 0);
+    assert_eq!(seen.bins[11].waiting, 0);
+    assert!(seen.bins[13].good > 800);
+    let total = seen.total;
+    assert!(total.good + total.failed >= total.calls - 100, "{total:?}");
+}
+
+#[test]
+fn load_that_falls_makes_a_service_that_gets_slower_with_its_queue_fast_again() {
+    let served = |slowdown: f64| {
+        let mut scenario = calm(60 * S);
+        scenario.load.arrivals = Arrivals::Share(1.1);
+        scenario.load.steps = vec![(30 * S, 0.5)];
+        scenario.tiers[0].slowdown = slowdown;
+        let seen = Plan::new(scenario).run(&Contender::policy("none", |_| ()), 1);
+        seen.bins[20..30].iter().map(|bin| bin.served).sum::<u64>()
+    };
+    assert!(served(0.001) < served(0.0) * 3 / 4);
+}
+
+#[test]
+fn a_run_that_is_stopped_gives_what_there_is() {
+    let stop = AtomicBool::new(false);
+    let study = Study::new(calm(20 * S)).contender(Contender::policy("none", |_| ()));
+    let done = AtomicUsize::new(0);
+    let found = study.seeds(4).threads(1).run_with(&stop, &|progress| {
+        done.store(progress.done, SeqCst);
+        stop.store(progress.done == 2, SeqCst);
+    });
+    assert!(!found.complete);
+    assert_eq!(done.load(SeqCst), 2);
+}
+
+#[test]
+#[should_panic(expected = "a policy's own panic")]
+fn the_panic_of_a_policy_is_the_callers() {
+    let contender = Contender::function("panics", || async { panic!("a policy's own panic") });
+    Plan::new(calm(S)).run(&contender, 1);
+}
+
+#[test]
+fn a_run_after_one_that_panicked_is_as_any_other() {
+    let panics = Contender::function("panics", || async { panic!("a policy's own panic") });
+    let run = |contender: &Contender| Plan::new(calm(2 * S)).run(contender, 1);
+    let none = Contender::policy("none", |_| ());
+    let before = run(&none);
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| ()));
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(&panics)));
+    std::panic::set_hook(hook);
+    assert!(caught.is_err());
+    assert_eq!(run(&none), before);
+}
