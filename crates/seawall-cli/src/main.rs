@@ -2,8 +2,8 @@
 //!
 //! Rooms: `args` says what can be asked for, `words` reads values, `run` makes a call (its decisions
 //! are the library's), `state` keeps breakers and budgets for all invocations, `tell` says what
-//! happened, `breakers` shows and moves them; `check` and `explain` read policy files, and `papers`
-//! writes what others read: starting file, schema, completions, man pages.
+//! happened, `breakers` shows and moves them; `check` and `explain` read policy files, `simulate` tries
+//! policies out, and `papers` writes what others read: starting file, schema, completions, man pages.
 
 mod args;
 mod breakers;
@@ -11,6 +11,7 @@ mod check;
 mod explain;
 mod papers;
 mod run;
+mod simulate;
 mod state;
 mod tell;
 mod words;
@@ -27,6 +28,8 @@ mod exit {
     pub(crate) const CANNOT_START: u8 = 126;
     /// The command was not found.
     pub(crate) const NOT_FOUND: u8 = 127;
+    /// What the simulator was asked for makes no sense.
+    pub(crate) const USAGE: u8 = 2;
     /// An open breaker let no call through: EX_TEMPFAIL, "try again later".
     pub(crate) const REJECTED: u8 = 75;
 }
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Some(("breakers", given)) => breakers::run(given),
         Some(("check", given)) => check::run(given),
         Some(("explain", given)) => explain::run(given),
+        Some(("simulate", given)) => simulate::run(given),
         Some(("init", given)) => papers::init(given),
         Some(("schema", _)) => papers::schema(),
         Some(("completions", given)) => papers::completions(given),

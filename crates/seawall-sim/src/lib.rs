@@ -20,7 +20,9 @@
 //! assert!(retries.total.attempts > none.total.attempts);
 //! ```
 
+mod claim;
 mod engine;
+mod file;
 mod measure;
 mod model;
 mod ready;
@@ -28,8 +30,11 @@ pub mod report;
 mod run;
 mod stack;
 mod study;
+mod sweep;
 
+pub use claim::{Claim, Judgement, WrongClaim};
 pub use engine::sleep;
+pub use file::Draft;
 pub use measure::{Bin, Latencies, Seen};
 pub use model::{
     Answer, Failure,
@@ -44,3 +49,4 @@ pub use study::{
     Estimate, Finding, Findings, Metric, Outlook, Point, Progress, Study, Summary, Unit,
     UnknownMetric, Verdict,
 };
+pub use sweep::{Axis, Row, Sweep, Swept, WrongAxis};

@@ -88,6 +88,11 @@ fn told(nr: i32) -> Option<Told> {
     })
 }
 
+/// Whether we were started to ignore this signal, as by nohup.
+pub(crate) fn is_ignored(nr: i32) -> bool {
+    ignored() & bit(nr) != 0
+}
+
 const fn bit(nr: i32) -> u64 {
     1 << (nr - 1)
 }

@@ -42,6 +42,9 @@
 
 mod check;
 mod data;
+#[cfg(feature = "foreign")]
+#[doc(hidden)]
+pub mod door;
 mod environment;
 mod explain;
 mod fields;

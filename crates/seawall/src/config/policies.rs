@@ -8,7 +8,8 @@ use super::{
     read::{self, NamedBudget},
     settings::{self, Budgets},
     spec::{self, Change},
-    syntax::{self, Format},
+    syntax::{self, Format, POLICY_FILE},
+    tree::Table,
 };
 use std::{
     collections::HashMap,
@@ -23,7 +24,7 @@ use std::{
 /// The policies of a file, by name.
 ///
 /// Breakers and budgets are held here, each once: load a file once and share what it gives.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Policies {
     /// In the order of the file.
     specs: Vec<PolicySpec>,
@@ -49,7 +50,7 @@ impl Policies {
 
     /// Starts from neither file nor environment, to choose both.
     pub fn loader() -> Loader {
-        Loader { prefix: "SEAWALL".into(), variables: Vec::new(), name: None }
+        Loader { prefix: "SEAWALL".into(), variables: Vec::new(), sets: Vec::new(), name: None }
     }
 
     /// The names, in the order of the file.
@@ -151,6 +152,7 @@ impl Policies {
 pub struct Loader {
     prefix: String,
     variables: Vec<(OsString, OsString)>,
+    sets: Vec<(Vec<Arc<str>>, String, Place)>,
     name: Option<Arc<str>>,
 }
 
@@ -189,18 +191,14 @@ impl Loader {
     pub fn load(mut self, path: impl AsRef<Path>) -> Result<Policies, ConfigError> {
         let path = path.as_ref();
         let name = self.name_of(path);
-        let whole = Place::file_as_a_whole(&name);
-        let unreadable = |why: String| Problem::new(ProblemKind::Unreadable, &whole, why);
-        let format = Self::format_of(path).map_err(unreadable)?;
-        let bytes = contents(path).map_err(unreadable)?;
+        let (bytes, format) = read(path, &name, POLICY_FILE)?;
         self.name = Some(name);
         self.from_bytes(&bytes, format)
     }
 
     /// The syntax that a file's extension says.
     pub(super) fn format_of(path: &Path) -> Result<Format, String> {
-        let why = "a policy file ends in .toml, .yaml, .yml or .json";
-        Format::of(path).ok_or_else(|| why.to_owned())
+        format_of(path, POLICY_FILE)
     }
 
     /// Reads a file, and keeps an eye on it: see [`PolicyFile`].
@@ -222,19 +220,11 @@ impl Loader {
     /// Everything that is wrong with it, or with a variable.
     pub fn from_bytes(self, bytes: &[u8], format: Format) -> Result<Policies, ConfigError> {
         let name = self.file();
-        match std::str::from_utf8(bytes) {
-            Ok(text) => self.from_str(text, format),
-            // Cut in the middle of a letter or not, it is too large.
-            Err(_) if bytes.len() > Self::LARGEST => Err(too_large(&name)),
-            Err(error) => {
-                let before = &bytes[..error.valid_up_to()];
-                let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-                let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-                let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
-                let place = Place::in_file(&name, line, column);
-                let why = "a policy file is UTF-8 text, and this byte is not";
-                Err(Problem::new(ProblemKind::Syntax, &place, why).into())
-            }
+        let text = text(bytes, &name, POLICY_FILE)?;
+        let mut problems = Problems::default();
+        match syntax::parse(text, format, &name, POLICY_FILE, &mut problems) {
+            Some(table) => self.made_of(table, problems),
+            None => problems.into_result(Policies::default()),
         }
     }
 
@@ -243,20 +233,31 @@ impl Loader {
     /// # Errors
     /// Everything that is wrong with it, or with a variable.
     pub fn from_str(self, text: &str, format: Format) -> Result<Policies, ConfigError> {
-        let name = self.file();
-        if text.len() > Self::LARGEST {
-            return Err(too_large(&name));
-        }
-        // Editors of some systems begin a file with a byte order mark.
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let mut problems = Problems::default();
-        let Some(table) = syntax::parse(text, format, &name, &mut problems) else {
-            return problems.into_result(Policies { specs: Vec::new(), budgets: Budgets::new() });
-        };
+        self.from_bytes(text.as_bytes(), format)
+    }
+
+    /// Lays a value over the file and over the environment: of the policy with exactly this name, at
+    /// `path` in it. `option` is what messages say it is from.
+    #[cfg(feature = "foreign")]
+    #[doc(hidden)]
+    pub fn set(mut self, policy: &str, path: &str, value: &str, option: &str) -> Self {
+        let path = [policy].into_iter().chain(path.split('.')).map(Arc::from).collect();
+        self.sets.push((path, value.into(), Place::in_option(option)));
+        self
+    }
+
+    pub(super) fn made_of(
+        self,
+        table: Table,
+        mut problems: Problems,
+    ) -> Result<Policies, ConfigError> {
         let file = read::file(table, &mut problems);
         let names: Vec<Arc<str>> =
             file.entries.iter().map(|entry| Arc::clone(&entry.name)).collect();
-        let over = environment::tree(&self.prefix, self.variables, &names, &mut problems);
+        let mut over = environment::tree(&self.prefix, self.variables, &names, &mut problems);
+        for (path, value, place) in &self.sets {
+            environment::lay(&mut over, path, value, place);
+        }
         let over = read::file(over, &mut problems);
         let resolved = inherit::resolve(&file, &over.entries, &mut problems);
         let budgets = budgets(&file.budgets, &over.budgets, &mut problems);
@@ -275,6 +276,11 @@ impl Loader {
     }
 }
 
+/// The syntax that a file's extension says.
+fn format_of(path: &Path, what: &str) -> Result<Format, String> {
+    Format::of(path).ok_or_else(|| format!("a {what} ends in .toml, .yaml, .yml or .json"))
+}
+
 /// What a file holds, up to where it is too large; or why it cannot be read.
 pub(super) fn contents(path: &Path) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
@@ -286,9 +292,45 @@ pub(super) fn contents(path: &Path) -> Result<Vec<u8>, String> {
     }
 }
 
-fn too_large(name: &Arc<str>) -> ConfigError {
-    let why = format!("a policy file is at most {} bytes long", Loader::LARGEST);
-    Problem::new(ProblemKind::Unreadable, &Place::file_as_a_whole(name), why).into()
+/// The bytes of a file, and the syntax that its extension says.
+pub(super) fn read(
+    path: &Path,
+    name: &Arc<str>,
+    what: &str,
+) -> Result<(Vec<u8>, Format), ConfigError> {
+    let whole = Place::file_as_a_whole(name);
+    let unreadable = |why: String| Problem::new(ProblemKind::Unreadable, &whole, why);
+    let format = format_of(path, what).map_err(unreadable)?;
+    let bytes = contents(path).map_err(unreadable)?;
+    Ok((bytes, format))
+}
+
+/// The text of bytes that are not known to be UTF-8, and not too many of them.
+pub(super) fn text<'a>(
+    bytes: &'a [u8],
+    name: &Arc<str>,
+    what: &str,
+) -> Result<&'a str, ConfigError> {
+    // Cut in the middle of a letter or not, it is too large.
+    if bytes.len() > Loader::LARGEST {
+        let why = format!("a {what} is at most {} bytes long", Loader::LARGEST);
+        return Err(
+            Problem::new(ProblemKind::Unreadable, &Place::file_as_a_whole(name), why).into()
+        );
+    }
+    match std::str::from_utf8(bytes) {
+        // Editors of some systems begin a file with a byte order mark.
+        Ok(text) => Ok(text.strip_prefix('\u{feff}').unwrap_or(text)),
+        Err(error) => {
+            let before = &bytes[..error.valid_up_to()];
+            let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+            let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
+            let place = Place::in_file(name, line, column);
+            let why = format!("a {what} is UTF-8 text, and this byte is not");
+            Err(Problem::new(ProblemKind::Syntax, &place, why).into())
+        }
+    }
 }
 
 /// The budgets under `budgets`, each once, with what the environment says of them.
