@@ -161,7 +161,8 @@ fn run() -> Command {
         option("probe-lease", "TIME", "How long a probe keeps its slot when others need it")
             .long_help(
                 "How long a probe keeps its slot when others need it. Longer than the call can take: \
-                 the outcome of a probe that lost its slot is dropped [default: the recovery timeout, \
+                 the outcome of a probe that lost its slot is dropped. A probe that is killed by SIGKILL \
+                 keeps its slot until then [default: the recovery timeout, \
                  at least 60s, and not less than --total-timeout]",
             )
             .value_parser(time()),
@@ -232,6 +233,12 @@ fn breakers() -> Command {
     };
     Command::new("breakers")
         .about("Lists the shared breakers, or moves one by hand")
+        .after_help(
+            "PROBES are calls that a half-open breaker has let through, to see whether all is well again. One \
+             that is killed (SIGKILL, a crash of the machine) cannot give its slot back: the slot counts as \
+             taken until the probe's lease ends, which NEXT PROBE has at the latest (run --probe-lease). To \
+             let calls through before that, close the breaker.",
+        )
         .args([state(), flag("json", "As JSON")])
         .disable_help_subcommand(true)
         .subcommand(one("reset", "Makes it as new: closed, nothing on record"))

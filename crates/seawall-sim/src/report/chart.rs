@@ -190,31 +190,31 @@ impl Panel<'_> {
 
     fn path(&self, samples: &[Sample], filled: bool) -> String {
         let mut path = String::new();
-        // Where the pen is, and where the filled part began.
-        let mut pen: Option<(i64, i64)> = None;
-        let mut begun = 0;
-        let close = |path: &mut String, pen: Option<(i64, i64)>, begun: i64| {
-            if let (true, Some((_, y))) = (filled, pen) {
-                let _ = write!(path, "v{}H{begun}z", units(UP) - y);
-            }
+        // Between two gaps: where it begins, and where the pen is.
+        let mut run: Option<[(i64, i64); 2]> = None;
+        let close = |path: &mut String, run: Option<[(i64, i64); 2]>| {
+            let _ = match run {
+                Some([(begun, _), (_, y)]) if filled => write!(path, "v{}H{begun}z", units(UP) - y),
+                // A value alone has no line to be on: a dash.
+                Some([from, to]) if from == to => write!(path, "h8"),
+                _ => Ok(()),
+            };
         };
         for (at, value) in plot::thin(samples, FINEST) {
             let Some(value) = value else {
-                close(&mut path, pen.take(), begun);
+                close(&mut path, run.take());
                 continue;
             };
             let x = units((at / self.length).clamp(0.0, 1.0) * ACROSS);
             let y = units(UP * (1.0 - self.scale.place(value)));
-            let _ = match pen {
-                Some((from_x, from_y)) => write!(path, "l{} {}", x - from_x, y - from_y),
+            let _ = match run {
+                Some([_, pen]) => write!(path, "l{} {}", x - pen.0, y - pen.1),
                 None if filled => write!(path, "M{x} {UP}V{y}"),
-                // Of no length, so that a value between two gaps is a dot.
-                None => write!(path, "M{x} {y}h0"),
+                None => write!(path, "M{x} {y}"),
             };
-            begun = if pen.is_none() { x } else { begun };
-            pen = Some((x, y));
+            run = Some([run.map_or((x, y), |[begun, _]| begun), (x, y)]);
         }
-        close(&mut path, pen, begun);
+        close(&mut path, run);
         path
     }
 }

@@ -290,7 +290,8 @@ fn figures(out: &mut String, found: &Findings) {
     scroll(out, "The figures of each policy", |out| {
         out.push_str(
             "<table class=\"figures\">\n<caption>In small print: where the true figure lies with \
-             95 % confidence, or the least and the greatest run where some never end.</caption>\n\
+             95 % confidence, or the least and the greatest run where some never end. For the best latency, \
+             only policies count whose success is near the best.</caption>\n\
              <thead><tr><td></td>",
         );
         for (n, finding) in found.findings.iter().enumerate() {
@@ -436,7 +437,7 @@ impl View {
         let line = |(of, ink): &(Of, Ink)| Line {
             classes: match ink {
                 Ink::Own | Ink::OwnFilled => format!("c{own} d0"),
-                Ink::OwnDashed => format!("c{own} d4"),
+                Ink::OwnDashed => format!("c{own} d1"),
                 Ink::Quiet => "cq d2".to_owned(),
             },
             label: String::new(),

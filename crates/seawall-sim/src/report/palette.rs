@@ -85,7 +85,7 @@ pub(super) fn style() -> String {
          .plot .grid{{stroke:var(--rule)}}\n\
          .plot .level{{stroke:var(--quiet);stroke-dasharray:2 4}}\n\
          .plot .trouble{{fill:var(--trouble)}}\n\
-         .plot .line,.key .line{{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round;\
+         .plot .line,.key .line{{fill:none;stroke-width:2;stroke-linejoin:round;\
          vector-effect:non-scaling-stroke}}\n\
          .plot .area{{stroke:none;fill-opacity:.35}}\n\
          .plot .end{{font-weight:700;paint-order:stroke;stroke:var(--paper);stroke-width:3px}}\n\

@@ -1,7 +1,7 @@
 //! The figures of all policies, one row for each figure.
 
 use super::words::{digits, with_digits};
-use crate::study::{Estimate, Findings, Metric, Unit};
+use crate::study::{Estimate, Finding, Findings, Metric, Unit};
 
 /// A figure of every policy.
 pub(super) struct Row {
@@ -57,9 +57,18 @@ pub(super) const fn words(metric: Metric) -> (&'static str, &'static str) {
     }
 }
 
-/// Where less or more of it tells nothing good by itself: who has no breaker rejects no call.
-const fn is_no_contest(metric: Metric) -> bool {
-    matches!(metric, Metric::Rejected | Metric::Opened | Metric::PeakProbes | Metric::Makespan)
+/// Whether it tells anything good of the policy to be ahead in this. Who has no breaker rejects no call;
+/// and who lets most calls fail can have the rest fast.
+fn competes(found: &Findings, metric: Metric, n: usize) -> bool {
+    let success = |finding: &Finding| finding.summary.get(Metric::Success).map(|one| one.value);
+    match metric {
+        Metric::Rejected | Metric::Opened | Metric::PeakProbes | Metric::Makespan => false,
+        Metric::P50 | Metric::P99 | Metric::P999 => {
+            let best = found.findings.iter().filter_map(success).fold(0.0, f64::max);
+            success(&found.findings[n]).is_none_or(|own| own >= 0.9 * best)
+        }
+        _ => true,
+    }
 }
 
 /// A row for each of these that any policy has.
@@ -90,15 +99,14 @@ fn row(found: &Findings, metric: Metric) -> Option<Row> {
     // What is shown alike is as good.
     let shown = |one: &Option<Estimate>| one.map(|figure| value(figure));
     let rank = |one: &Estimate| if metric.is_better_low() { one.value } else { -one.value };
-    let numbers = figures.iter().flatten().filter(|figure| !figure.value.is_nan());
-    let best = numbers.min_by(|a, b| rank(a).total_cmp(&rank(b))).copied();
+    let takes_part: Vec<bool> = (0..figures.len()).map(|n| competes(found, metric, n)).collect();
+    let numbers = figures.iter().zip(&takes_part).filter_map(|(one, takes)| one.filter(|_| *takes));
+    let numbers = numbers.filter(|figure| !figure.value.is_nan());
+    let best = numbers.min_by(|a, b| rank(a).total_cmp(&rank(b)));
     let all_alike = figures.iter().all(|one| shown(one) == shown(&figures[0]));
-    let cells = figures.iter().map(|figure| Cell {
+    let cells = figures.iter().zip(takes_part).map(|(figure, takes)| Cell {
         figure: *figure,
-        best: !is_no_contest(metric)
-            && !all_alike
-            && figure.is_some()
-            && shown(figure) == shown(&best),
+        best: takes && !all_alike && figure.is_some() && shown(figure) == shown(&best),
     });
     Some(Row { metric, label: words(metric).0, unit, cells: cells.collect() })
 }

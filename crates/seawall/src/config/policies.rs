@@ -1,18 +1,24 @@
 //! A file's policies, and how they are loaded.
 
 use super::{
-    PolicySpec,
+    PolicyFile, PolicySpec,
     check::ConfigFinding,
     environment, inherit,
     problem::{ConfigError, Place, Problem, ProblemKind, Problems},
     read::{self, NamedBudget},
     settings::{self, Budgets},
-    spec,
+    spec::{self, Change},
     syntax::{self, Format, POLICY_FILE},
     tree::Table,
 };
 use std::{
-    collections::HashMap, env, ffi::OsString, fs::File, io::Read as _, path::Path, sync::Arc,
+    collections::HashMap,
+    env,
+    ffi::OsString,
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// The policies of a file, by name.
@@ -67,46 +73,61 @@ impl Policies {
         super::problem::nearest(name, self.names())
     }
 
-    /// Takes over the breakers and budgets of `old`, with all that they have on record, where a policy
-    /// of the same name has them with the same settings. What is set otherwise begins anew.
+    /// Takes over the breakers and budgets of `old`, with all that they have on record, where a policy of
+    /// the same name has them. For a file that is read again: where that fails, `old` stays as it is.
     ///
-    /// For a file that is read again: where that fails, `old` stays as it is.
+    /// A breaker with the same settings is the same one; one with other settings takes over as
+    /// [`CircuitBreaker::keeping`](crate::CircuitBreaker::keeping) says. A budget stays, and takes the new
+    /// terms: what is left of it keeps its share of a full one. `old` may be kept and used all the same:
+    /// its breakers lead to those of these policies. Breakers that the program made of
+    /// [`circuit_breaker_builder`](PolicySpec::circuit_breaker_builder) are its own to change.
+    ///
+    /// [`PolicyFile`](super::PolicyFile) does this, and has pipelines follow.
     ///
     /// ```
     /// use seawall::config::{Format, Policies};
     ///
-    /// let read = |attempts: u32| {
-    ///     let text = format!("p: {{circuit_breaker: true, retry: {{max_attempts: {attempts}}}}}");
+    /// let read = |attempts: u32, threshold: u32| {
+    ///     let text = format!(
+    ///         "p: {{circuit_breaker: {{failure_threshold: {threshold}}}, retry: {{max_attempts: {attempts}}}}}"
+    ///     );
     ///     Policies::from_str(&text, Format::Yaml)
     /// };
-    /// let old = read(3)?;
+    /// let old = read(3, 5)?;
     /// old.get("p").unwrap().circuit_breaker().unwrap().isolate();
     ///
-    /// let new = read(5)?.keeping(&old);
+    /// let new = read(5, 9)?.keeping(&old);
     /// let policy = new.get("p").unwrap();
     /// assert_eq!(policy.retry().unwrap().max_attempts(), 5);
     /// assert_eq!(policy.circuit_breaker().unwrap().state().as_str(), "isolated");
     /// # Ok::<_, seawall::config::ConfigError>(())
     /// ```
     #[must_use]
-    pub fn keeping(mut self, old: &Self) -> Self {
+    pub fn keeping(self, old: &Self) -> Self {
+        let (new, changes) = self.ready_to_keep(old);
+        changes.into_iter().for_each(Change::make);
+        new
+    }
+
+    /// [`keeping`](Self::keeping), with what is still to be done: until then, `old` is as it was.
+    pub(super) fn ready_to_keep(mut self, old: &Self) -> (Self, Vec<Change>) {
+        let mut changes = Vec::new();
         for (name, budget) in &mut self.budgets {
             let before = old.budgets.get(name).and_then(Option::as_ref);
             if let (Some(new), Some(before)) = (budget, before) {
-                if new.is_set_like(before) {
-                    for spec in &mut self.specs {
-                        spec.share_budget(new, before);
-                    }
-                    *new = Arc::clone(before);
+                for spec in &mut self.specs {
+                    spec.share_budget(new, before);
                 }
+                let new = std::mem::replace(new, Arc::clone(before));
+                changes.push(Change::Budget(Arc::clone(before).into(), new.into()));
             }
         }
         for spec in &mut self.specs {
             if let Some(before) = old.get(spec.name()) {
-                spec.keep(before);
+                spec.keep(before, &mut changes);
             }
         }
-        self
+        (self, changes)
     }
 
     /// What in these policies cannot work as meant, or may do harm, and is not allowed by the file.
@@ -169,10 +190,28 @@ impl Loader {
     /// Everything that is wrong with the file, or with a variable.
     pub fn load(mut self, path: impl AsRef<Path>) -> Result<Policies, ConfigError> {
         let path = path.as_ref();
-        let name = self.name.take().unwrap_or_else(|| path.display().to_string().into());
+        let name = self.name_of(path);
         let (bytes, format) = read(path, &name, POLICY_FILE)?;
         self.name = Some(name);
         self.from_bytes(&bytes, format)
+    }
+
+    /// The syntax that a file's extension says.
+    pub(super) fn format_of(path: &Path) -> Result<Format, String> {
+        format_of(path, POLICY_FILE)
+    }
+
+    /// Reads a file, and keeps an eye on it: see [`PolicyFile`].
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file, or with a variable.
+    pub fn open(self, path: impl Into<PathBuf>) -> Result<PolicyFile, ConfigError> {
+        PolicyFile::read(self, path.into())
+    }
+
+    /// What messages call the file at `path`.
+    pub(super) fn name_of(&self, path: &Path) -> Arc<str> {
+        self.name.clone().unwrap_or_else(|| path.display().to_string().into())
     }
 
     /// Reads text that is not known to be UTF-8.
@@ -237,6 +276,22 @@ impl Loader {
     }
 }
 
+/// The syntax that a file's extension says.
+fn format_of(path: &Path, what: &str) -> Result<Format, String> {
+    Format::of(path).ok_or_else(|| format!("a {what} ends in .toml, .yaml, .yml or .json"))
+}
+
+/// What a file holds, up to where it is too large; or why it cannot be read.
+pub(super) fn contents(path: &Path) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    // One byte more than allowed tells that there is more; a pipe has no length to ask for.
+    let most = Loader::LARGEST as u64 + 1;
+    match File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes)) {
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(format!("cannot be read: {error}")),
+    }
+}
+
 /// The bytes of a file, and the syntax that its extension says.
 pub(super) fn read(
     path: &Path,
@@ -245,15 +300,8 @@ pub(super) fn read(
 ) -> Result<(Vec<u8>, Format), ConfigError> {
     let whole = Place::file_as_a_whole(name);
     let unreadable = |why: String| Problem::new(ProblemKind::Unreadable, &whole, why);
-    let Some(format) = Format::of(path) else {
-        return Err(unreadable(format!("a {what} ends in .toml, .yaml, .yml or .json")).into());
-    };
-    let mut bytes = Vec::new();
-    // One byte more than allowed tells that there is more; a pipe has no length to ask for.
-    let most = Loader::LARGEST as u64 + 1;
-    File::open(path)
-        .and_then(|file| file.take(most).read_to_end(&mut bytes))
-        .map_err(|error| unreadable(format!("cannot be read: {error}")))?;
+    let format = format_of(path, what).map_err(unreadable)?;
+    let bytes = contents(path).map_err(unreadable)?;
     Ok((bytes, format))
 }
 
