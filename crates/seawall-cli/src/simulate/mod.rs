@@ -30,8 +30,8 @@ pub(crate) fn run(given: &ArgMatches) -> Result<u8, Refusal> {
         tell::problem(&why);
         return Ok(exit::USAGE);
     }
-    let files = Files::open(given)?;
     let watch = Watch::begin(asked.quiet)?;
+    let files = Files::open(given)?;
     let (text, judged, complete) = match &asked.sweep {
         None => {
             let found = watch.over(|stop, tell| asked.study.run_with(stop, tell));

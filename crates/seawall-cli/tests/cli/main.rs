@@ -8,6 +8,7 @@ mod exits;
 mod output;
 mod policy;
 mod signals;
+mod simulate;
 mod stdin;
 mod telling;
 mod terminal;

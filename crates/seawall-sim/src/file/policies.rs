@@ -169,7 +169,9 @@ impl<'a> Reader<'a> {
     fn of_file(&mut self, named: &Named, problems: &mut Problems) -> Vec<(String, Source)> {
         let refuse = |message: String| {
             let told = Told::new(ProblemKind::UnknownName, &named.place, message);
-            told.field(&named.field).value(format!("\"{}\"", named.name))
+            let told = told.value(format!("\"{}\"", named.name));
+            // An option says by itself what it is.
+            if named.field.is_empty() { told } else { told.field(&named.field) }
         };
         let (file, name) = match named.name.rsplit_once('#') {
             Some((file, name)) => (file, Some(name)),

@@ -1,5 +1,7 @@
 //! Scenario files through the public API: what is read, what is refused and where, what is laid over.
 
+mod any;
+
 use seawall::config::Format;
 use seawall_sim::{Arrivals, Draft, FaultKind, Findings, Ready, Span, Study};
 use std::time::Duration;
@@ -465,4 +467,53 @@ fn a_ready_made_world_can_be_changed_and_its_own_policies_cannot() {
     let found = draft.study().expect("in order").seeds(1).run();
     assert_eq!(names(&found), ["aws"]);
     assert!(found.findings[0].about.contains("(2)"), "{}", found.findings[0].about);
+}
+
+#[test]
+fn whatever_stands_in_a_file_is_refused_or_can_be_run() {
+    let mut random = seawall::Random::seeded(1);
+    let mut below = |end: usize| usize::try_from(random.next_u64() % end as u64).expect("small");
+    let pieces = [
+        "0",
+        "-1",
+        "1e308",
+        "nan",
+        "inf",
+        "9999999999999999999",
+        "\"1h\"",
+        "\"\"",
+        "[]",
+        "{}",
+        "true",
+        "\n[service]\n",
+        "\n[[fault]]\n",
+        "=",
+        ".",
+        ",",
+        "\"",
+        "recorded",
+        "users",
+        "shards",
+        "\0load=2",
+        "\0fault.0.for=1ns",
+        "\0service.time.p99=1us",
+        "\u{fffd}",
+    ];
+    let mut taken = any::check(WHOLE.as_bytes());
+    assert_eq!(taken, 1);
+    for _ in 0..600 {
+        let mut lines: Vec<String> = WHOLE.lines().map(str::to_owned).collect();
+        for _ in 0..=below(2) {
+            let (at, piece) = (below(lines.len()), pieces[below(pieces.len())]);
+            let line = &mut lines[at];
+            match (below(4), line.split_once('=')) {
+                (0, _) => line.clear(),
+                (1, Some((field, _))) => *line = format!("{field}= {piece}"),
+                (2, _) => line.insert_str(line.len().min(below(9)), piece),
+                _ => lines.push(piece.to_owned()),
+            }
+        }
+        taken += any::check(lines.join("\n").as_bytes());
+    }
+    assert!(taken > 50, "nearly all were refused: {taken}");
 }
