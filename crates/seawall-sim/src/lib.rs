@@ -27,6 +27,7 @@ mod ready;
 mod run;
 mod stack;
 mod study;
+mod trace;
 
 pub use engine::sleep;
 pub use measure::{Bin, Latencies, Seen};
@@ -42,4 +43,8 @@ pub use stack::{Client, Contender};
 pub use study::{
     Estimate, Finding, Findings, Metric, Outlook, Point, Progress, Study, Summary, Unit,
     UnknownMetric, Verdict,
+};
+pub use trace::{
+    Answered, Caught, Latency, Moved, NEAR, Recorded, Replay, Replayed, Trace, TraceError,
+    TraceProblem, replay,
 };
