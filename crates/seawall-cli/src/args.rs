@@ -86,6 +86,7 @@ pub(crate) fn command() -> Command {
         .subcommand(breakers())
         .subcommand(check())
         .subcommand(explain())
+        .subcommand(crate::replay::command())
         .subcommand(init())
         .subcommand(
             Command::new("schema").about("Prints the JSON Schema of policy files, for editors"),

@@ -2,7 +2,8 @@
 //!
 //! Rooms: `args` says what can be asked for, `words` reads values, `run` makes a call (its decisions
 //! are the library's), `state` keeps breakers and budgets for all invocations, `tell` says what
-//! happened, `breakers` shows and moves them; `check` and `explain` read policy files, and `papers`
+//! happened, `breakers` shows and moves them; `check` and `explain` read policy files, `replay` reads
+//! recorded traces, and `papers`
 //! writes what others read: starting file, schema, completions, man pages.
 
 mod args;
@@ -10,6 +11,7 @@ mod breakers;
 mod check;
 mod explain;
 mod papers;
+mod replay;
 mod run;
 mod state;
 mod tell;
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Some(("breakers", given)) => breakers::run(given),
         Some(("check", given)) => check::run(given),
         Some(("explain", given)) => explain::run(given),
+        Some(("replay", given)) => replay::run(given),
         Some(("init", given)) => papers::init(given),
         Some(("schema", _)) => papers::schema(),
         Some(("completions", given)) => papers::completions(given),
