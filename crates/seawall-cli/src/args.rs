@@ -5,7 +5,7 @@ use crate::{
     words::{self, Exits},
 };
 use clap::{Arg, ArgAction, Command, builder::ValueParser, error::ErrorKind, value_parser};
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{env, ffi::OsString, path::PathBuf, process::ExitCode};
 
 const ABOUT: &str = "\
 Resilience for anything that can be started: retry, circuit breaker, fallback and timeout.";
@@ -86,6 +86,7 @@ pub(crate) fn command() -> Command {
         .subcommand(breakers())
         .subcommand(check())
         .subcommand(explain())
+        .subcommand(simulate())
         .subcommand(crate::replay::command())
         .subcommand(init())
         .subcommand(
@@ -161,7 +162,8 @@ fn run() -> Command {
         option("probe-lease", "TIME", "How long a probe keeps its slot when others need it")
             .long_help(
                 "How long a probe keeps its slot when others need it. Longer than the call can take: \
-                 the outcome of a probe that lost its slot is dropped [default: the recovery timeout, \
+                 the outcome of a probe that lost its slot is dropped. A probe that is killed by SIGKILL \
+                 keeps its slot until then [default: the recovery timeout, \
                  at least 60s, and not less than --total-timeout]",
             )
             .value_parser(time()),
@@ -232,6 +234,12 @@ fn breakers() -> Command {
     };
     Command::new("breakers")
         .about("Lists the shared breakers, or moves one by hand")
+        .after_help(
+            "PROBES are calls that a half-open breaker has let through, to see whether all is well again. One \
+             that is killed (SIGKILL, a crash of the machine) cannot give its slot back: the slot counts as \
+             taken until the probe's lease ends, which NEXT PROBE has at the latest (run --probe-lease). To \
+             let calls through before that, close the breaker.",
+        )
         .args([state(), flag("json", "As JSON")])
         .disable_help_subcommand(true)
         .subcommand(one("reset", "Makes it as new: closed, nothing on record"))
@@ -280,6 +288,113 @@ fn explain() -> Command {
     )
 }
 
+const SIMULATE_ABOUT: &str = "\
+Runs policies, the very code that `seawall run` and programs run, under virtual time against a modelled
+service, and shows what they do to it and to its callers.
+
+SCENARIO is a ready-made one (--list) or a scenario file (.toml, .yaml, .json). Without it the world is
+one service of 10 workers, 10 ms a request, at 80 % load. Options are laid over either.";
+
+const SIMULATE_AFTER: &str = "\
+Claims: `--assert 'FIGURE <= VALUE'`, with <=, <, >= or >; `--assert 'POLICY: FIGURE <= VALUE'` for one
+  policy. Each is judged by the worse end of the figure's 95 % interval over the seeds.
+  Figures: amplification, peak_amplification (times), peak_load, success, availability, rejected, wasted
+  (shares: 95% or 0.95), goodput (calls a second), recovery, p50, p99, p999, makespan (durations), opened.
+
+Sweeps: `--sweep FIELD=FROM..TO[:STEP]` or `--sweep FIELD=A,B,C`; several are combined. A field is a path
+  of a scenario file (load.rate, service.workers, fault.0.for; load is short for load.share) or of a
+  policy file (retry.max_attempts of all policies that have it, payments.retry.max_attempts of one).
+
+Distributions: 10ms (always), exponential=10ms, uniform=5ms..15ms, normal=10ms/2ms, p50=20ms,p99=200ms.
+
+Faults: stall, refuse, dead, restart; errors, capacity and loss with share=0.5; slow with factor=3;
+  latency with delay=100ms. from= is when (default 30s), for= how long; tier= and shard= where.
+
+Exit status: 0; 1 if a claim does not hold; 2 if something asked for makes no sense; 125 if Seawall itself
+  failed; 130 after Ctrl-C, which ends with what there is (again: at once). Same options, same bytes.
+
+Examples:
+  seawall simulate retry-storm
+  seawall simulate retry-storm --policy none --policy prod.toml#payments --html storm.html
+  seawall simulate --policy prod.toml#payments --rps 1500 --latency p50=20ms,p99=200ms --workers 64 \
+    --outage 30s --assert 'recovery <= 30s'
+  seawall simulate retry-storm --policy aws --sweep retry.max_attempts=1..6 --sweep load=0.5..0.9
+  seawall simulate retry-storm --print > mine.toml";
+
+fn simulate() -> Command {
+    let file = |name, help| option(name, "FILE", help).value_parser(value_parser!(PathBuf));
+    let many = |arg: Arg| arg.action(ArgAction::Append);
+    let command = Command::new("simulate")
+        .about("Shows what policies do to a service and its callers, before production does")
+        .long_about(SIMULATE_ABOUT)
+        .after_help(SIMULATE_AFTER)
+        .arg_required_else_help(true)
+        .arg(
+            Arg::new("scenario")
+                .value_name("SCENARIO")
+                .help("A ready-made scenario, or a scenario file"),
+        )
+        .args([
+            flag("list", "List the ready-made scenarios"),
+            flag("print", "Print the scenario as a file to start from, and run nothing"),
+        ]);
+    let command = command.next_help_heading("Policies").arg(
+        many(option("policy", "POLICY", "Try this one: FILE#NAME, FILE, a preset, or none")).long_help(
+            "Try this policy, in place of those of the scenario; may be repeated. FILE#NAME is one of a \
+             policy file, with the environment laid over it, and FILE all that are in it; `standard`, \
+             `aws` and `grpc` are presets; `none` is no policy at all; a name alone is one of the \
+             scenario file [default: the scenario's, else none and standard]",
+        ),
+    );
+    let command = command.next_help_heading("World").args([
+        option("rps", "X", "Calls a second, however the earlier ones fare"),
+        option("load", "SHARE", "Calls as a share of what the service can serve [default: 0.8]")
+            .conflicts_with("rps"),
+        option("clients", "N", "Client processes, each with a policy of its own [default: 20]"),
+        option("latency", "DIST", "How long the work takes, such as p50=20ms,p99=200ms"),
+        option("workers", "N", "How many requests the service works on at once [default: 10]"),
+        option("queue", "N", "How many may wait [default: any number]"),
+        option("outage", "TIME", "The service stands still for so long, 30 s after the start"),
+        many(option("fault", "KIND,..", "Something that goes wrong: errors,share=0.5,for=10s"))
+            .long_help(
+                "Something that goes wrong, such as errors,share=0.5,from=30s,for=10s; may be repeated. \
+                 This and --outage take the place of the scenario's own faults, and of its length.",
+            ),
+        option("length", "TIME", "The simulated time [default: 100 s after the last fault]"),
+        many(option("set", "FIELD=VALUE", "Lay a value over any field of the scenario or its policies")),
+    ]);
+    let command = command.next_help_heading("Runs").args([
+        option(
+            "seeds",
+            "N",
+            "How often each policy runs, each with a seed of its own [default: 5]",
+        ),
+        option("seed", "N", "The first seed [default: 1]"),
+        option("threads", "N", "Threads; nothing found depends on it [default: one a core]")
+            .value_parser(value_parser!(u16).range(1..=1024)),
+        flag(
+            "no-search",
+            "Leave out the search for the load at which it tips, which takes most time",
+        ),
+        many(option("assert", "CLAIM", "Fail unless this holds, such as 'amplification <= 1.3'"))
+            .value_parser(str::parse::<seawall_sim::Claim>),
+        many(option("sweep", "FIELD=..", "Run at each of these values: retry.max_attempts=1..6"))
+            .value_parser(str::parse::<seawall_sim::Axis>),
+    ]);
+    command.next_help_heading("Output").args([
+        file("html", "Write the report as one HTML file that works offline")
+            .conflicts_with("sweep"),
+        file("svg", "Write the picture of the report").conflicts_with("sweep"),
+        file("json", "Write the numbers as JSON; - for stdout, in place of the report"),
+        file("csv", "Write the numbers as CSV; - for stdout, in place of the report"),
+        Arg::new("quiet")
+            .long("quiet")
+            .short('q')
+            .action(ArgAction::SetTrue)
+            .help("Say nothing but problems, and claims that do not hold"),
+    ])
+}
+
 fn init() -> Command {
     Command::new("init").about("Writes a commented policy file to start from").args([
         Arg::new("file")
@@ -306,6 +421,9 @@ pub(crate) fn refused(problem: &clap::Error) -> ExitCode {
     let _ = problem.print();
     match problem.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+        _ if env::args_os().nth(1).is_some_and(|name| name == "simulate") => {
+            ExitCode::from(exit::USAGE)
+        }
         _ => ExitCode::from(exit::OURS),
     }
 }

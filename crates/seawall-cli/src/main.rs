@@ -2,9 +2,9 @@
 //!
 //! Rooms: `args` says what can be asked for, `words` reads values, `run` makes a call (its decisions
 //! are the library's), `state` keeps breakers and budgets for all invocations, `tell` says what
-//! happened, `breakers` shows and moves them; `check` and `explain` read policy files, `replay` reads
-//! recorded traces, and `papers`
-//! writes what others read: starting file, schema, completions, man pages.
+//! happened, `breakers` shows and moves them; `check` and `explain` read policy files, `simulate` tries
+//! policies out, `replay` does so on recorded traces, and `papers` writes what others read: starting
+//! file, schema, completions, man pages.
 
 mod args;
 mod breakers;
@@ -13,6 +13,7 @@ mod explain;
 mod papers;
 mod replay;
 mod run;
+mod simulate;
 mod state;
 mod tell;
 mod words;
@@ -29,6 +30,8 @@ mod exit {
     pub(crate) const CANNOT_START: u8 = 126;
     /// The command was not found.
     pub(crate) const NOT_FOUND: u8 = 127;
+    /// What the simulator was asked for makes no sense.
+    pub(crate) const USAGE: u8 = 2;
     /// An open breaker let no call through: EX_TEMPFAIL, "try again later".
     pub(crate) const REJECTED: u8 = 75;
 }
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Some(("breakers", given)) => breakers::run(given),
         Some(("check", given)) => check::run(given),
         Some(("explain", given)) => explain::run(given),
+        Some(("simulate", given)) => simulate::run(given),
         Some(("replay", given)) => replay::run(given),
         Some(("init", given)) => papers::init(given),
         Some(("schema", _)) => papers::schema(),

@@ -20,16 +20,22 @@
 //! assert!(retries.total.attempts > none.total.attempts);
 //! ```
 
+mod claim;
 mod engine;
+mod file;
 mod measure;
 mod model;
 mod ready;
+pub mod report;
 mod run;
 mod stack;
 mod study;
+mod sweep;
 mod trace;
 
+pub use claim::{Claim, Judgement, WrongClaim};
 pub use engine::sleep;
+pub use file::Draft;
 pub use measure::{Bin, Latencies, Seen};
 pub use model::{
     Answer, Failure,
@@ -44,6 +50,7 @@ pub use study::{
     Estimate, Finding, Findings, Metric, Outlook, Point, Progress, Study, Summary, Unit,
     UnknownMetric, Verdict,
 };
+pub use sweep::{Axis, Row, Sweep, Swept, WrongAxis};
 pub use trace::{
     Answered, Caught, Latency, Moved, NEAR, Recorded, Replay, Replayed, Trace, TraceError,
     TraceProblem, replay,

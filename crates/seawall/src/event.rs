@@ -115,6 +115,23 @@ pub enum Event<'a> {
         /// The type of the operation's error.
         error_type: &'static str,
     },
+    /// A policy file was read again, and its settings hold from now on.
+    #[non_exhaustive]
+    PolicyFileReloaded {
+        /// The file, as messages call it.
+        name: Option<&'a Name>,
+        /// How many policies it has.
+        policies: usize,
+    },
+    /// A policy file was read again and is refused: the settings from before stay. Told once, until the
+    /// file changes.
+    #[non_exhaustive]
+    PolicyFileRefused {
+        /// The file, as messages call it.
+        name: Option<&'a Name>,
+        /// All that is wrong with it, a line for each problem.
+        error: Option<&'a str>,
+    },
     /// A chaos of a test, or of an exercise, did something to a call.
     #[non_exhaustive]
     FaultInjected {

@@ -4,7 +4,7 @@ use super::{
     input::Stdin,
     matcher::Pattern,
     output::{Ours, Route, Spool, Stream},
-    signals::{Signals, Told},
+    signals::{Signals, Told, awaits},
     terminal::{Terminal, stop_ourselves},
 };
 use crate::{exit, words::Refusal};
@@ -377,7 +377,9 @@ impl Running<'_> {
         let group = self.group;
         let reads = matches!(signal, SIGTTIN | SIGTTOU);
         let has = self.terminal(|terminal| terminal.is_of(group));
-        if reads && (has || self.terminal(Terminal::is_ours)) {
+        // To continue it would undo a stop that was asked for, and that it has not come to yet.
+        let asked = self.wants_stop || awaits(group, Signal::SIGTSTP);
+        if reads && !asked && (has || self.terminal(Terminal::is_ours)) {
             // It wanted the terminal before we could give it, or in a pipeline.
             self.give_terminal();
             self.send(Signal::SIGCONT);

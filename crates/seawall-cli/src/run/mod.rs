@@ -7,7 +7,7 @@ mod input;
 mod matcher;
 mod output;
 pub(crate) mod policy;
-mod signals;
+pub(crate) mod signals;
 mod terminal;
 
 use crate::{

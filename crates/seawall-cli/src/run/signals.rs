@@ -1,6 +1,9 @@
 //! What others tell us by signals, as something to wait for beside pipes.
 
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
+use nix::{
+    sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask},
+    unistd::Pid,
+};
 use signal_hook::{
     consts::signal as nr,
     iterator::{backend::SignalDelivery, exfiltrator::SignalOnly},
@@ -85,13 +88,28 @@ fn told(nr: i32) -> Option<Told> {
     })
 }
 
+/// Whether we were started to ignore this signal, as by nohup.
+pub(crate) fn is_ignored(nr: i32) -> bool {
+    ignored() & bit(nr) != 0
+}
+
 const fn bit(nr: i32) -> u64 {
     1 << (nr - 1)
 }
 
-/// The signals that are ignored, one bit each. Nothing where the system does not say.
+/// The signals that are ignored, one bit each.
 fn ignored() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask("self", "SigIgn:")
+}
+
+/// Whether a process has been sent a signal that it has not come to yet, as while it is stopped.
+pub(crate) fn awaits(process: Pid, signal: Signal) -> bool {
+    mask(&process.to_string(), "ShdPnd:") & bit(signal as i32) != 0
+}
+
+/// The signals of a process that the system lists under `name`. Nothing where it does not say.
+fn mask(process: &str, name: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix(name));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }

@@ -73,6 +73,11 @@ impl Store {
                 made.map_err(Problem::Folder)?;
             }
         }
+        Self::open_as(path, is_on_network(path))
+    }
+
+    /// Opens a file that other machines may have open as well, or not.
+    fn open_as(path: &Path, is_shared: bool) -> Result<Self, Problem> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -81,7 +86,6 @@ impl Store {
         // The last one out would write all back and wait for the disk, on each invocation.
         db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         let mut store = Self(db);
-        let is_shared = is_on_network(path);
         match store.0.query_row("PRAGMA user_version", [], |row| row.get(0))? {
             0 => store.set_up(is_shared)?,
             1 if is_shared => store.journal("delete")?,
@@ -141,37 +145,100 @@ fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
-/// Whether other machines may have the file open as well: a write-ahead log needs shared memory.
+/// Whether other machines may have the file open as well: a write-ahead log needs shared memory. Where
+/// the system does not say (no such folder), opening the file will.
 #[cfg(target_os = "linux")]
 fn is_on_network(path: &Path) -> bool {
-    // statfs(2): nfs, smb, smb2, cifs, 9p, afs, ceph, coda, fuse (sshfs and the like), gfs2, lustre,
-    // ocfs2, beegfs.
-    const NETWORK: [u64; 13] = [
-        0x6969,
-        0x517b,
-        0xfe53_4d42,
-        0xff53_4d42,
-        0x0102_1997,
-        0x5346_414f,
-        0x00c3_6400,
-        0x7375_7245,
-        0x6573_5546,
-        0x0116_1970,
-        0x0bd0_0bd0,
-        0x7461_636f,
-        0x1983_0326,
-    ];
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let stat = nix::sys::statfs::statfs(folder.unwrap_or(Path::new(".")));
-    stat.is_ok_and(|stat| {
-        // As wide, and as signed, as the machine has it.
-        let kind = i128::from(stat.filesystem_type().0) & 0xffff_ffff;
-        NETWORK.iter().any(|known| kind == i128::from(*known))
-    })
+    stat.is_ok_and(|stat| is_of_network(stat.filesystem_type().0.into()))
+}
+
+/// File systems that several machines mount, by the numbers of statfs(2). Fuse is among them for the sake
+/// of sshfs and its like.
+#[cfg(target_os = "linux")]
+const NETWORK: [(&str, u32); 13] = [
+    ("nfs", 0x6969),
+    ("smb", 0x517b),
+    ("smb2", 0xfe53_4d42),
+    ("cifs", 0xff53_4d42),
+    ("9p", 0x0102_1997),
+    ("afs", 0x5346_414f),
+    ("ceph", 0x00c3_6400),
+    ("coda", 0x7375_7245),
+    ("fuse", 0x6573_5546),
+    ("gfs2", 0x0116_1970),
+    ("lustre", 0x0bd0_0bd0),
+    ("ocfs2", 0x7461_636f),
+    ("beegfs", 0x1983_0326),
+];
+
+/// Whether a file system of this number is one of them. It is as wide, and as signed, as the machine has it.
+#[cfg(target_os = "linux")]
+fn is_of_network(kind: i128) -> bool {
+    NETWORK.iter().any(|(_, known)| kind & 0xffff_ffff == i128::from(*known))
 }
 
 /// Not known: a log is not used.
 #[cfg(not(target_os = "linux"))]
 fn is_on_network(_path: &Path) -> bool {
     true
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_systems_of_the_network_are_told_by_their_numbers_however_wide_and_signed() {
+        // As nix knows them, which has them from the system's headers.
+        for (name, kind) in [
+            ("nfs", nix::sys::statfs::NFS_SUPER_MAGIC),
+            ("smb", nix::sys::statfs::SMB_SUPER_MAGIC),
+            ("afs", nix::sys::statfs::AFS_SUPER_MAGIC),
+            ("coda", nix::sys::statfs::CODA_SUPER_MAGIC),
+            ("fuse", nix::sys::statfs::FUSE_SUPER_MAGIC),
+            ("ocfs2", nix::sys::statfs::OCFS2_SUPER_MAGIC),
+        ] {
+            assert!(is_of_network(kind.0.into()), "{name}");
+            let known = NETWORK.iter().find(|(known, _)| *known == name).map(|(_, number)| *number);
+            assert_eq!(known.map(i128::from), Some(i128::from(kind.0) & 0xffff_ffff), "{name}");
+        }
+        for (name, number) in NETWORK {
+            assert!(is_of_network(number.into()), "{name}");
+            // On a machine of 32 bits, where the number is signed.
+            assert!(is_of_network(number.cast_signed().into()), "{name}");
+        }
+        // ext, btrfs, xfs, tmpfs, overlayfs, zfs.
+        for number in [0xef53, 0x9123_683e, 0x5846_5342, 0x0102_1994, 0x794c_7630, 0x2fc1_2fc1_u32]
+        {
+            assert!(!is_of_network(number.into()), "{number:x}");
+            assert!(!is_of_network(number.cast_signed().into()), "{number:x}");
+        }
+    }
+
+    /// The rule by its consequence: what the file says of itself, in its header.
+    #[test]
+    fn a_log_is_used_on_a_disk_of_ones_own_and_none_between_machines() {
+        let folder = env::temp_dir().join(format!("seawall-journal-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a folder");
+        let mode = |store: &Store| -> String {
+            store.0.query_row("PRAGMA journal_mode", [], |row| row.get(0)).expect("a mode")
+        };
+        let path = folder.join("state.db");
+        let synchronous = |store: &Store| -> i64 {
+            store.0.query_row("PRAGMA synchronous", [], |row| row.get(0)).expect("a number")
+        };
+        let own = Store::open_as(&path, false).expect("opened");
+        assert_eq!((mode(&own).as_str(), synchronous(&own)), ("wal", 1));
+        drop(own);
+        // The same file, moved to where others can reach it.
+        let shared = Store::open_as(&path, true).expect("opened");
+        assert_eq!((mode(&shared).as_str(), synchronous(&shared)), ("delete", 2));
+        drop(shared);
+        let made_there = Store::open_as(&folder.join("other.db"), true).expect("opened");
+        assert_eq!((mode(&made_there).as_str(), synchronous(&made_there)), ("delete", 2));
+        drop(made_there);
+        fs::remove_dir_all(&folder).expect("removed");
+    }
 }

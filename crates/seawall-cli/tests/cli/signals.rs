@@ -140,12 +140,21 @@ fn no_zombie_is_left_to_a_long_call() {
 
 #[test]
 fn as_process_1_it_reaps_and_ends_when_it_is_told() {
-    // Needs leave to make a namespace; where there is none, the test before this one has to do.
-    let unshare = ["--user", "--map-root-user", "--pid", "--fork", "--mount-proc", "--kill-child"];
-    let can = std::process::Command::new("unshare").args(unshare).arg("true").output();
-    if !can.is_ok_and(|output| output.status.success()) {
+    // Needs leave to make a namespace: root has it, others have it in most places.
+    let as_user = ["--user", "--map-root-user", "--pid", "--fork", "--mount-proc", "--kill-child"];
+    let can = |unshare: &[&str]| {
+        let output = std::process::Command::new("unshare").args(unshare).arg("true").output();
+        output.is_ok_and(|output| output.status.success())
+    };
+    let Some(unshare) = [&as_user[2..], &as_user].into_iter().find(|unshare| can(unshare)) else {
+        // Past the capture of the test's own output, so that it is seen in a run that passes.
+        let told =
+            "skipped: `unshare` may not make a namespace, so seawall as process 1 is not tested\n";
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), told.as_bytes());
+        let must = std::env::var_os("SEAWALL_TEST_ALL").is_some();
+        assert!(!must, "SEAWALL_TEST_ALL is set, and `unshare` may not make a namespace");
         return;
-    }
+    };
     let bench = Bench::new();
     let mut command = std::process::Command::new("unshare");
     bench.at_home(&mut command);

@@ -137,3 +137,85 @@ fn a_wait_at_a_terminal_counts_down_on_one_line() {
     let text = screen.end();
     assert!(text.contains("last exit 130") && !text.contains("survived"), "{text:?}");
 }
+
+/// What a process is at, as the system has it in a letter: T is stopped.
+const AT: &str = "at() { sed -n 's/^State:[^A-Za-z]*\\(.\\).*/\\1/p' /proc/$1/status; }";
+
+#[test]
+fn ctrl_z_stops_command_and_seawall_and_fg_has_both_go_on() {
+    let bench = Bench::new();
+    // With `set -m` a script has jobs as a shell at a prompt has.
+    let mut screen = Screen::of(
+        "bash",
+        &bench,
+        &format!(
+            "set -m; {AT}; \
+             $SEAWALL run --max-attempts 1 --timeout 1h -- sh -c \
+             'echo $$ > inner; echo $PPID > outer; echo go$((40 + 2)); read x; echo \"<$x>\"; exit 7'; \
+             echo inner=$(at $(cat inner)) outer=$(at $(cat outer)); read y; echo \"[$y]\"; \
+             fg > /dev/null; echo status=$?"
+        ),
+    );
+    screen.until("go42");
+    screen.press("\x1a");
+    screen.until("inner=T outer=T");
+    screen.press("to the shell\n");
+    screen.until("[to the shell]");
+    screen.press("to the command\n");
+    screen.until("<to the command>");
+    screen.until("status=7");
+    screen.end();
+}
+
+#[test]
+fn time_that_a_command_is_stopped_for_is_none_of_its_timeout() {
+    let bench = Bench::new();
+    // Stopped for longer than the timeout: as long as the timeout of another one takes.
+    let mut screen = Screen::of(
+        "bash",
+        &bench,
+        "set -m; $SEAWALL run --max-attempts 1 --timeout 2s -- sh -c 'trap \"echo awake\" CONT; echo go$((40 + 2)); read x || read x; exit 7'; \
+         $SEAWALL run --max-attempts 1 --timeout 3s -- sh -c 'while :; do read x < /dev/tty; done'; \
+         echo la''ter; fg > /dev/null; echo status=$?",
+    );
+    screen.until("go42");
+    screen.press("\x1a");
+    screen.until("later");
+    // Only now it gets what it waits for: a time-out would have ended it by then.
+    screen.until("awake");
+    screen.press("on\n");
+    screen.until("status=7");
+    screen.end();
+}
+
+/// What a command has done to the terminal, and how it ends.
+fn modes_after(args: &str, ending: &str) -> String {
+    let bench = Bench::new();
+    let screen = Screen::new(
+        &bench,
+        &format!(
+            "stty -a > before; $SEAWALL run --quiet --max-attempts 1 {args} -- \
+             sh -c 'stty -echo -icanon; {ending}'; \
+             stty -a > after; cmp -s before after && echo as''before || echo cha''nged"
+        ),
+    );
+    screen.end()
+}
+
+#[test]
+fn modes_that_a_command_leaves_when_it_is_killed_are_put_back() {
+    for (args, ending) in [
+        ("", "kill -9 $$"),
+        ("--timeout 100ms --kill-after 100ms", "while :; do read x; done"),
+        ("--timeout 100ms --kill-after 100ms", "trap \"\" TERM; while :; do read x; done"),
+    ] {
+        let text = modes_after(args, ending);
+        assert!(text.contains("asbefore"), "{ending}: {text:?}");
+    }
+}
+
+#[test]
+fn modes_that_a_command_sets_and_ends_with_are_its_own() {
+    let text = modes_after("", "exit 0");
+    assert!(text.contains("changed"), "as with `seawall run -- stty -echo`: {text:?}");
+}

@@ -227,18 +227,32 @@ pub enum Unit {
     Count,
 }
 
+/// All figures of one run, in the order of [`Metric::ALL`].
+pub(crate) type Figures = [Option<f64>; Metric::ALL.len()];
+
+pub(crate) fn figures(scenario: &Scenario, run: &Seen) -> Figures {
+    Metric::ALL.map(|metric| metric.of(scenario, run))
+}
+
 /// The figures of several runs of one policy.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Summary(BTreeMap<Metric, Estimate>);
 
 impl Summary {
     pub(crate) fn of(scenario: &Scenario, runs: &[&Seen]) -> Self {
-        let figures = |metric: Metric| {
-            let figures: Vec<f64> =
-                runs.iter().filter_map(|run| metric.of(scenario, run)).collect();
-            Some((metric, Estimate::of(&figures)?.within(metric.range())))
-        };
-        Self(Metric::ALL.into_iter().filter_map(figures).collect())
+        let runs: Vec<Figures> = runs.iter().map(|run| figures(scenario, run)).collect();
+        Self::of_figures(&runs)
+    }
+
+    pub(crate) fn of_figures(runs: &[Figures]) -> Self {
+        let all = Metric::ALL.into_iter().enumerate();
+        Self(
+            all.filter_map(|(n, metric)| {
+                let figures: Vec<f64> = runs.iter().filter_map(|run| run[n]).collect();
+                Some((metric, Estimate::of(&figures)?.within(metric.range())))
+            })
+            .collect(),
+        )
     }
 
     /// One of them; none where no run has it: there is no latency where no call was good.

@@ -21,6 +21,8 @@ use std::{
     time::Duration,
 };
 
+pub(crate) use metric::{Figures, figures};
+
 pub use estimate::Estimate;
 pub use metric::{Metric, Summary, Unit, UnknownMetric};
 pub use verdict::{Outlook, Verdict};
@@ -188,6 +190,11 @@ impl Study {
     pub fn bin(mut self, bin: Duration) -> Self {
         self.plan = self.plan.bin(bin);
         self
+    }
+
+    /// The names of the policies, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.contenders.iter().map(Contender::name)
     }
 
     /// Leaves out the search for a verdict's numbers: the runs themselves are all there is.

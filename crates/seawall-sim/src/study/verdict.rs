@@ -3,7 +3,7 @@
 use super::{Estimate, Finding, Metric, Pool, Study, Summary, metric::recovery_from};
 use crate::{
     measure::Seen,
-    model::scenario::{Arrivals, Scenario},
+    model::scenario::{Arrivals, Scenario, Tier},
     run::Plan,
     stack::Contender,
 };
@@ -45,6 +45,8 @@ pub enum Outlook {
 const FINEST: f64 = 0.01;
 /// At most so many runs for each seed of a search.
 const STEPS: usize = 8;
+/// A world in which more calls would be made at full load is not searched: it would take minutes.
+const MOST_CALLS: f64 = 2e6;
 /// How long a relieved service is watched.
 const WATCHED: Duration = Duration::from_secs(60);
 
@@ -55,7 +57,7 @@ impl Verdict {
         let Some((from, to)) = trouble.filter(|(_, to)| *to < scenario.length) else {
             let text = match summary.get(Metric::Availability) {
                 Some(answered) => format!("{} of calls get an answer.", percent(answered)),
-                None => "no calls were made.".to_owned(),
+                None => "No calls were made.".to_owned(),
             };
             let outlook = if trouble.is_some() { Outlook::Throughout } else { Outlook::Calm };
             return Self { text, outlook, load: None };
@@ -65,15 +67,15 @@ impl Verdict {
         let (outlook, text) = match recovery {
             Some(recovery) if recovery.high.is_finite() => (
                 Outlook::Recovers,
-                format!("comes back {} after the {lasted} of trouble.", interval_s(recovery)),
+                format!("Comes back {} the {lasted} of trouble.", after(recovery)),
             ),
             Some(recovery) if recovery.low.is_finite() => (
                 Outlook::Unsure,
-                format!("comes back in some runs after {lasted} of trouble, and in others not."),
+                format!("Comes back in some runs after {lasted} of trouble, and in others not."),
             ),
             _ => (
                 Outlook::Lasting,
-                format!("does not come back after {lasted} of trouble, though the cause is gone."),
+                format!("Does not come back after {lasted} of trouble, though the cause is gone."),
             ),
         };
         Self { text, outlook, load: None }
@@ -84,12 +86,14 @@ impl Verdict {
 pub(super) fn search(study: &Study, pool: &Pool<'_>, findings: &mut [Finding]) -> bool {
     let scenario = study.plan.scenario();
     let (Some((from, to)), Some(_)) = (scenario.trouble(), share(scenario)) else { return true };
-    if !scenario.load.steps.is_empty() {
+    let most = scenario.tiers.iter().map(Tier::capacity).fold(0.0, f64::max);
+    if !scenario.load.steps.is_empty() || most * scenario.length.as_secs_f64() > MOST_CALLS {
         return true;
     }
     let seeds = study.seeds.min(5) as usize;
-    let searched: Vec<usize> =
-        (0..findings.len()).filter(|n| findings[*n].verdict.outlook != Outlook::Calm).collect();
+    let searched: Vec<usize> = (0..findings.len())
+        .filter(|n| !matches!(findings[*n].verdict.outlook, Outlook::Calm | Outlook::Throughout))
+        .collect();
     pool.plan(searched.len() * seeds * STEPS);
     let found = pool.each(searched.len() * seeds, |job| {
         let n = searched[job / seeds];
@@ -109,19 +113,19 @@ pub(super) fn search(study: &Study, pool: &Pool<'_>, findings: &mut [Finding]) -
         verdict.load = Some(load);
         verdict.text = match verdict.outlook {
             Outlook::Lasting if load.high <= FINEST => format!(
-                "with this policy the outage of {trouble} does not end, however far the load falls."
+                "With this policy the outage of {trouble} does not end, however far the load falls."
             ),
             Outlook::Lasting => format!(
-                "with this policy the outage of {trouble} lasts until load falls below {} of \
+                "With this policy the outage of {trouble} lasts until load falls below {} of \
                  capacity.",
                 percent(load)
             ),
             _ if load.low >= MOST => {
-                format!("{} It does so at any load up to capacity.", sentence(&verdict.text))
+                format!("{} It does so at any load up to capacity.", verdict.text)
             }
             _ => format!(
                 "{} Up to a load of {} of capacity it does so within {}.",
-                sentence(&verdict.text),
+                verdict.text,
                 percent(load),
                 seconds(scenario.length.saturating_sub(to).as_secs_f64())
             ),
@@ -261,13 +265,17 @@ pub(crate) fn seconds(seconds: f64) -> String {
     format!("{value:.digits$} {unit}")
 }
 
-fn interval_s(estimate: Estimate) -> String {
+/// `12 s (10 to 14) after`, or `at once after`.
+fn after(estimate: Estimate) -> String {
+    if estimate.high < 0.5 {
+        return "at once after".to_owned();
+    }
     let value = seconds(estimate.value);
     let (low, high) = (estimate.low.max(0.0), estimate.high);
     if format!("{low:.0}") == format!("{high:.0}") {
-        return value;
+        return format!("{value} after");
     }
-    format!("{value} ({low:.0} to {high:.0})")
+    format!("{value} ({low:.0} to {high:.0}) after")
 }
 
 /// `25 % (22 to 27)`.
@@ -275,9 +283,4 @@ fn percent(estimate: Estimate) -> String {
     let [value, low, high] = [estimate.value, estimate.low, estimate.high]
         .map(|share| format!("{:.0}", (share * 100.0).clamp(0.0, 100.0)));
     if low == high { format!("{value} %") } else { format!("{value} % ({low} to {high})") }
-}
-
-fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

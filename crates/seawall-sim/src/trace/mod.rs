@@ -4,17 +4,7 @@
 //! attempt at an operation, with when it began, how long it took and what it came to. The replay lets
 //! the same calls come at the same times, runs the real policies under virtual time, and answers their
 //! attempts from the rows.
-//!
-//! # What the model assumes
-//! - An attempt gets the answer of the recorded attempt of its own call with the same number, if that
-//!   one began within [`NEAR`] of it.
-//! - Any other attempt (a retry at another time, a call that was rejected in the recording) gets the
-//!   answer of one of up to 16 recorded attempts with the same key that began within [`NEAR`] of it, 8
-//!   before and 8 after, drawn by chance; if there is none, of the one that began nearest.
-//! - The service does not react: it is as well or as ill as it was recorded, whatever load a policy puts
-//!   on it. Whether retries keep an outage going is a question for a [`Scenario`](crate::Scenario).
-//! - What timed out or was cancelled in the recording gives no answer at all: what would have come later
-//!   was never seen. A caller who went away does so after as long a time.
+//! What is assumed is told at [`replay`].
 
 mod answers;
 mod read;

@@ -166,8 +166,18 @@ pub struct Answered {
 /// result, on every machine.
 ///
 /// All calls go through one policy, as those of one process do; through one for each key where a contender
-/// is [`per_shard`](Contender::per_shard). The [module's documentation](crate::Trace) and `docs/replay.md`
-/// say what is assumed.
+/// is [`per_shard`](Contender::per_shard).
+///
+/// # What the model assumes
+/// - An attempt gets the answer of the recorded attempt of its own call with the same number, if that
+///   one began within [`NEAR`](crate::NEAR) of it.
+/// - Any other attempt (a retry at another time, a call that was rejected in the recording) gets the
+///   answer of one of up to 16 recorded attempts with the same key that began within [`NEAR`](crate::NEAR) of it, 8
+///   before and 8 after, drawn by chance; if there is none, of the one that began nearest.
+/// - The service does not react: it is as well or as ill as it was recorded, whatever load a policy puts
+///   on it. Whether retries keep an outage going is a question for a [`Scenario`].
+/// - What timed out or was cancelled in the recording gives no answer at all: what would have come later
+///   was never seen. A caller who went away does so after as long a time.
 ///
 /// ```
 /// use seawall::CircuitBreaker;

@@ -2,7 +2,7 @@
 //!
 //! Nothing in here is touched while the breaker is healthy.
 
-use super::{CircuitState, Transition};
+use super::{CircuitState, Transition, succession::Seat};
 use crate::{
     event::{self, Event, Observe},
     setting::Name,
@@ -13,7 +13,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{
-        Arc, OnceLock,
+        Arc, OnceLock, Weak,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
 };
@@ -22,16 +22,19 @@ use std::{
 pub(crate) struct History {
     literal: Option<Name>,
     given: Option<Name>,
-    told: OnceLock<Box<Told>>,
+    told: OnceLock<Arc<Told>>,
     /// Whether there are observers.
     observed: AtomicBool,
 }
 
+/// Shared by a breaker and those who take over from it: to observers they are one.
 #[derive(Default)]
-struct Told {
+pub(super) struct Told {
     feed: Mutex<Feed>,
     observers: RwLock<Vec<Arc<dyn Observe>>>,
     rejections: Tally,
+    /// Where those who are retired find the breaker that goes on. Whoever takes over holds it.
+    pub(super) line: Mutex<Weak<Seat>>,
 }
 
 /// Transitions on their way to the observers.
@@ -81,8 +84,21 @@ impl History {
         self.observed.load(Relaxed) || event::rejections_are_heard()
     }
 
-    fn told(&self) -> &Told {
-        self.told.get_or_init(Box::default)
+    pub(super) fn told(&self) -> &Arc<Told> {
+        self.told.get_or_init(Arc::default)
+    }
+
+    /// Goes on where `old` is, with the observers of both.
+    pub(crate) fn take_over(&mut self, old: &Self) {
+        let own = self.observers();
+        let told = old.told();
+        sync::write(&told.observers).extend(own);
+        self.told = OnceLock::from(Arc::clone(told));
+    }
+
+    /// Has rejections heard where `old` has.
+    pub(crate) fn listen_like(&self, old: &Self) {
+        self.observed.fetch_or(old.observed.load(Relaxed), Relaxed);
     }
 
     pub(crate) fn rejected(&self) {

@@ -1,7 +1,7 @@
 //! The word's swaps, in every schedule of a few threads. Run by `ci/loom`.
 
 use super::{
-    CircuitState,
+    CircuitBreaker, CircuitBreakerBuilder, CircuitState,
     permit::Core,
     window::{CountWindow, Rates, Window},
     word::{Answer, Input, Rules, Word},
@@ -294,4 +294,134 @@ fn no_schedule_tells_transitions_out_of_order() {
         }
         assert_eq!(state, core.word().state(), "a transition is untold");
     });
+}
+
+/// One thread does something to the old breaker while another one takes over from it.
+fn beside_a_handover(
+    old: impl Fn() -> CircuitBreaker + Sync + Send + 'static,
+    new: impl Fn() -> CircuitBreaker + Sync + Send + 'static,
+    before: impl Fn(&CircuitBreaker) -> Option<Word> + Sync + Send + 'static,
+    beside: impl Fn(&CircuitBreaker, Option<Word>) + Clone + Sync + Send + 'static,
+    after: impl Fn(&CircuitBreaker) + Sync + Send + 'static,
+) {
+    loom::model(move || {
+        let old = Arc::new(old());
+        let seen = before(&old);
+        let other = {
+            let (old, beside) = (Arc::clone(&old), beside.clone());
+            thread::spawn(move || beside(&old, seen))
+        };
+        let new = new().keeping(&old);
+        other.join().expect("no panic");
+        after(&new);
+    });
+}
+
+fn builder() -> CircuitBreakerBuilder {
+    CircuitBreaker::builder().recovery_timeout(std::time::Duration::ZERO)
+}
+
+fn fails(breaker: &CircuitBreaker) {
+    breaker.try_acquire().expect("closed").record(Verdict::TRANSIENT);
+}
+
+#[test]
+fn no_schedule_loses_or_doubles_a_failure_beside_a_handover() {
+    beside_a_handover(
+        || builder().failure_threshold(3).build(),
+        || builder().failure_threshold(4).build(),
+        |_| None,
+        |old, _| fails(old),
+        |new| assert_eq!(new.counters().consecutive_failures, 1),
+    );
+}
+
+#[test]
+fn no_schedule_loses_or_doubles_a_call_of_a_window_beside_a_handover() {
+    // Rings of one size are handed over, those of two are copied.
+    for size in [4, 3] {
+        let of =
+            |size| move || builder().failure_rate(1.0).over_calls(size).minimum_calls(3).build();
+        let success = |old: &CircuitBreaker| {
+            old.try_acquire().expect("closed").record(Verdict::Success);
+        };
+        beside_a_handover(
+            of(4),
+            of(size),
+            move |old| {
+                success(old);
+                None
+            },
+            |old, _| fails(old),
+            |new| {
+                let counters = new.counters();
+                assert_eq!((counters.calls, counters.failures), (2, 1));
+            },
+        );
+        beside_a_handover(
+            of(4),
+            of(size),
+            move |old| {
+                success(old);
+                None
+            },
+            move |old, _| success(old),
+            |new| assert_eq!(new.counters().calls, 2),
+        );
+    }
+}
+
+/// Laws 1 and 2.
+#[test]
+fn no_schedule_loses_or_doubles_a_slot_beside_a_handover() {
+    let half_open = |old: &CircuitBreaker| {
+        fails(old);
+        Some(hung_probe(&old.core))
+    };
+    let of =
+        |successes| move || builder().failure_threshold(1).successes_to_close(successes).build();
+    beside_a_handover(
+        of(2),
+        of(3),
+        half_open,
+        |old, seen| {
+            let _ = old.core.settle(Input::Abandon { seen: seen.expect("a probe") });
+        },
+        |new| {
+            assert_eq!(new.counters().probes_in_flight, 0);
+            let permit = new.try_acquire().expect("the slot is free");
+            assert!(new.try_acquire().is_err(), "a stampede");
+            drop(permit);
+        },
+    );
+    beside_a_handover(
+        of(2),
+        of(3),
+        |old| {
+            fails(old);
+            None
+        },
+        |old, _| {
+            // Kept for good, as it were: nobody else may have the slot.
+            std::mem::forget(old.try_acquire().expect("a probe is due"));
+        },
+        |new| assert!(new.try_acquire().is_err(), "a stampede"),
+    );
+}
+
+#[test]
+fn no_schedule_loses_what_is_done_by_hand_beside_a_handover() {
+    beside_a_handover(
+        || builder().failure_threshold(3).build(),
+        || builder().failure_threshold(4).build(),
+        |_| None,
+        |old, _| {
+            old.isolate();
+            old.set_mode(super::Mode::DryRun);
+        },
+        |new| {
+            assert_eq!(new.state(), CircuitState::Isolated);
+            assert_eq!(new.mode(), super::Mode::DryRun);
+        },
+    );
 }

@@ -61,11 +61,13 @@
 //! [`CircuitBreakerRejected`](crate::Event::CircuitBreakerRejected),
 //! [`ProbeAbandoned`](crate::Event::ProbeAbandoned), [`StaleOutcome`](crate::Event::StaleOutcome).
 
+pub(crate) mod held;
 mod history;
 mod keyed;
 mod permit;
 pub(crate) mod run;
 mod settings;
+mod succession;
 mod window;
 mod word;
 
@@ -245,7 +247,7 @@ impl<C> CircuitBreaker<C> {
 
     /// Adds an observer of this breaker's events.
     pub fn observe(&self, observer: impl Observe + 'static) {
-        self.core.history.observe(Arc::new(observer));
+        self.core.observe(Arc::new(observer));
     }
 
     /// What reads the outcomes.
@@ -298,20 +300,20 @@ impl<C> CircuitBreaker<C> {
 
     /// Holds the breaker open by hand. Calls in flight count no more.
     pub fn isolate(&self) {
-        self.core.here(|core| core.by_hand(Input::Isolate));
+        self.core.by_hand(Input::Isolate);
     }
 
     /// Closes the breaker by hand. Its window starts empty. One that is closed is left as it is; see
     /// [`reset`](Self::reset).
     pub fn close(&self) {
-        self.core.here(|core| core.by_hand(Input::Close));
+        self.core.by_hand(Input::Close);
     }
 
     /// Makes the breaker as new: closed, nothing on record. Calls in flight count no more.
     ///
     /// Totals (`rejected`, `opened`) and observers stay.
     pub fn reset(&self) {
-        self.core.here(|core| core.by_hand(Input::Reset));
+        self.core.by_hand(Input::Reset);
     }
 
     /// Whether the breaker rejects calls.

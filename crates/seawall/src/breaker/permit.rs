@@ -2,34 +2,38 @@
 
 use super::{
     CircuitState, Mode, Transition, TransitionCause,
+    held::{Held, HeldWindow},
     history::History,
+    succession::Heir,
     window::{Outcome, Window},
     word::{Answer, Input, Rules, Step, Word},
 };
 #[cfg(feature = "foreign")]
-use crate::foreign::{Held, HeldWindow, Leave};
+use crate::foreign::Leave;
 use crate::{
     error::CircuitBreakerOpenError,
     event::Event,
     random::Random,
     scope::{self, BreakerMock},
     setting::Name,
-    sync::{AtomicU64, Ordering, Padded, const_unless_loom},
+    sync::{AtomicU64, Ordering, Padded, const_unless_loom, fence},
     time::{Moment, Tick},
     verdict::Verdict,
 };
-use std::{fmt, sync::atomic::AtomicBool, time::Duration};
+use std::{cell::Cell, fmt, sync::atomic::AtomicBool, time::Duration};
 
 /// A breaker without its classifier: state, window, history.
 #[derive(Debug)]
 pub(crate) struct Core {
-    word: Padded<AtomicU64>,
-    rules: Rules,
-    window: Window,
+    pub(super) word: Padded<AtomicU64>,
+    pub(super) rules: Rules,
+    pub(super) window: Window,
     /// Calls at least this long are slow. Two readings of the exact clock are paid only where set.
     slow_call: Option<Duration>,
-    dry_run: AtomicBool,
+    pub(super) dry_run: AtomicBool,
     pub(crate) history: History,
+    /// Who has taken over, once the word is retired.
+    pub(super) heir: Heir,
 }
 
 impl Core {
@@ -47,6 +51,7 @@ impl Core {
                 slow_call,
                 dry_run: AtomicBool::new(false),
                 history: History::new(name),
+                heir: Heir::new(),
             }
         }
     }
@@ -69,6 +74,8 @@ impl Core {
 
     pub(crate) fn set_mode(&self, mode: Mode) {
         self.dry_run.store(mode == Mode::DryRun, Ordering::Relaxed);
+        // SeqCst: pairs with the fence in `retire`. Whoever takes over sees this, or `here` sees the heir.
+        fence(Ordering::SeqCst);
     }
 
     /// A permit by the word as it is, to be checked: made in place, since moving it about costs more
@@ -82,13 +89,20 @@ impl Core {
         Permit { real: self, mock, seen, started, kind: Kind::Call, settled: false }
     }
 
-    /// Looks at this one, or at the mock that stands in for it here.
-    pub(crate) fn here<R>(&self, look: impl FnOnce(&Self) -> R) -> R {
-        look(scope::breaker_mock().as_ref().map_or(self, BreakerMock::core))
+    /// Looks at this one, or at the mock that stands in for it here; at the one that has taken over, if one
+    /// has.
+    pub(crate) fn here<R>(&self, look: impl Fn(&Self) -> R) -> R {
+        match scope::breaker_mock() {
+            Some(mock) => look(mock.core()),
+            None => self.at_present(look),
+        }
     }
 
     /// Leave to go on, or when to come back: in ms, if that is known. The error is made by whoever
     /// returns it, since handing it up through several calls costs more than all of this.
+    ///
+    /// Inlined into its callers: see [`reject`](Self::reject).
+    #[inline(always)]
     fn acquire(&self) -> Result<(Word, Kind), Option<u32>> {
         let word = self.word();
         // The common rejection, by the very decision that `step` would take: to go through all of it
@@ -101,8 +115,16 @@ impl Core {
         let Step { word, answer, .. } = self.step(Input::Acquire);
         match answer {
             Answer::Reject(wait) => self.reject(word, wait),
+            Answer::Retired => self.acquire_of_heir(),
             _ => Ok((word, if word.is_closed() { Kind::Call } else { Kind::Probe })),
         }
+    }
+
+    /// Apart, so that a rejection has no registers to save for it.
+    #[cold]
+    #[inline(never)]
+    fn acquire_of_heir(&self) -> Result<(Word, Kind), Option<u32>> {
+        self.heir().core().acquire()
     }
 
     /// Counts a rejection and tells of it; none in a dry run. Inlined, since its result would come
@@ -148,14 +170,23 @@ impl Core {
         }
         let word = self.word();
         let trip = if word.is_closed() && word.same_generation(seen) {
+            let refused = Cell::new(false);
             let trip = self.window.record(seen.generation(), Tick::now, outcome, || {
-                self.word().same_generation(seen)
+                let current = self.word().same_generation(seen);
+                refused.set(!current);
+                current
             });
+            if refused.get() {
+                // The breaker has moved on since the line above, or is retired.
+                return self.record(seen, kind, outcome);
+            }
             let counts = outcome.is_failure() && self.rules.threshold > 0;
             if trip.is_none() && !counts && word.is_clean() {
                 return;
             }
             trip
+        } else if word.is_retired() {
+            return self.record_at_heir(seen, kind, outcome);
         } else {
             None
         };
@@ -167,6 +198,12 @@ impl Core {
     }
 
     #[cold]
+    #[inline(never)]
+    fn record_at_heir(&self, seen: Word, kind: Kind, outcome: Outcome) {
+        self.heir().core().record(seen, kind, outcome);
+    }
+
+    #[cold]
     fn abandon(&self, seen: Word) {
         if self.settle(Input::Abandon { seen }) {
             self.history.tell(|name| Event::ProbeAbandoned { name });
@@ -174,12 +211,15 @@ impl Core {
     }
 
     /// True if the outcome was taken note of, false if it was stale.
-    fn settle(&self, input: Input) -> bool {
-        let stale = self.step(input).answer == Answer::Stale;
-        if stale {
-            self.history.tell(|name| Event::StaleOutcome { name });
+    pub(super) fn settle(&self, input: Input) -> bool {
+        match self.step(input).answer {
+            Answer::Stale => {
+                self.history.tell(|name| Event::StaleOutcome { name });
+                false
+            }
+            Answer::Retired => self.heir().core().settle(input),
+            _ => true,
         }
-        !stale
     }
 
     /// Swaps the word for what `input` makes of it, and tells of a transition.
@@ -238,6 +278,7 @@ impl Core {
         let word = self.word();
         let wait = match word.state() {
             CircuitState::Open => Some(self.rules.open_for(word, Tick::now())?),
+            CircuitState::Isolated if word.is_retired() => return None,
             CircuitState::Isolated => None,
             CircuitState::Closed | CircuitState::HalfOpen => return None,
         };
@@ -276,24 +317,14 @@ impl Core {
 
     /// What it remembers, as plain data.
     pub(crate) fn hold(&self) -> Held {
-        let (word, now) = (self.word(), Tick::now());
-        let (in_flight, successes) = match word.state() {
-            CircuitState::HalfOpen => (word.probes().in_flight, word.probes().successes),
-            _ => (0, 0),
-        };
-        Held {
-            state: word.state(),
-            generation: word.generation(),
-            reopenings: word.reopenings(),
-            failures: word.failures(),
-            probes_in_flight: in_flight,
-            probe_successes: successes,
-            left: self.rules.left(word, now),
-            window: match word.state() {
-                CircuitState::Closed => self.window.hold(word.generation(), now),
+        self.at_present(|core| {
+            let (word, now) = (core.word(), Tick::now());
+            let window = match word.state() {
+                CircuitState::Closed => core.window.hold(word.generation(), now),
                 _ => HeldWindow::Nothing,
-            },
-        }
+            };
+            Held { window, ..core.held(word, now) }
+        })
     }
 
     /// Takes in what another one has held.
@@ -314,6 +345,24 @@ impl Core {
 }
 
 impl Core {
+    /// What `word` says, without a window.
+    pub(super) fn held(&self, word: Word, now: Tick) -> Held {
+        let (in_flight, successes) = match word.state() {
+            CircuitState::HalfOpen => (word.probes().in_flight, word.probes().successes),
+            _ => (0, 0),
+        };
+        Held {
+            state: word.state(),
+            generation: word.generation(),
+            reopenings: word.reopenings(),
+            failures: word.failures(),
+            probes_in_flight: in_flight,
+            probe_successes: successes,
+            left: self.rules.left(word, now),
+            window: HeldWindow::Nothing,
+        }
+    }
+
     #[cold]
     fn tell_of_move(&self, from: Word, to: Word, cause: TransitionCause, at: Tick) {
         let open_for = match to.state() {
@@ -551,12 +600,18 @@ impl Core {
     /// Puts the breaker into `state`, from whatever it is in.
     #[cfg(feature = "testing")]
     pub(crate) fn force(&self, state: CircuitState) {
-        self.step(Input::Force(state));
+        self.moved_by_hand(Input::Force(state));
     }
 
-    /// Moves the breaker by hand.
+    /// Moves the breaker, or the mock that stands in for it here, by hand.
     pub(crate) fn by_hand(&self, input: Input) {
-        self.step(input);
+        scope::breaker_mock().as_ref().map_or(self, BreakerMock::core).moved_by_hand(input);
+    }
+
+    fn moved_by_hand(&self, input: Input) {
+        if self.step(input).answer == Answer::Retired {
+            self.heir().core().moved_by_hand(input);
+        }
     }
 
     pub(crate) fn failure_rate(&self) -> Option<f64> {

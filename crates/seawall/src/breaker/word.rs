@@ -7,7 +7,7 @@
 //!  closed     consecutive failures                                            30
 //!  open       end of the open time, ms                                        30
 //!  half-open  probes in flight 8 | successes 8 | lease end, 64ths of a lease  14
-//!  isolated   nothing
+//!  isolated   nothing; or 1 in a breaker that another one has taken over from: it is retired
 //! ```
 //!
 //! The generation counts transitions, resets, and ends of leases. A permit keeps the word that it
@@ -32,6 +32,7 @@ const GENERATION: u64 = (1 << 28) - 1;
 const REOPENINGS: u64 = (1 << 4) - 1;
 const PAYLOAD: u64 = (1 << 30) - 1;
 const LEASE: u64 = (1 << 14) - 1;
+const RETIRED: u64 = 1;
 
 /// The most consecutive failures that the word can count to.
 pub(crate) const MAX_THRESHOLD: u32 = (1 << 30) - 1;
@@ -91,6 +92,15 @@ impl Word {
 
     pub(crate) const fn is_closed(self) -> bool {
         self.0 >> 62 == 0
+    }
+
+    /// The last word of a breaker that hands over: whoever has seen another one looks for its heir.
+    pub(crate) const fn retired(self) -> Self {
+        Self::new(CircuitState::Isolated, self.generation() + 1, 0, RETIRED)
+    }
+
+    pub(crate) const fn is_retired(self) -> bool {
+        self.0 >> 62 == 3 && self.payload() == RETIRED
     }
 
     /// Closed with nothing on record: a success changes nothing that can be seen.
@@ -172,6 +182,8 @@ pub(crate) enum Answer {
     Noted,
     /// The outcome belongs to another generation and was dropped.
     Stale,
+    /// Nothing was decided: the breaker is retired, and its heir decides.
+    Retired,
 }
 
 /// The settings that the decision needs, checked and complete.
@@ -201,6 +213,7 @@ impl Rules {
     /// What `input` at `now` makes of `word`. `random` in `0.0..1.0` spreads the open time.
     pub(crate) fn step(&self, word: Word, input: Input, now: Tick, random: f64) -> Step {
         match input {
+            _ if word.is_retired() => Step { word, answer: Answer::Retired, cause: None },
             Input::Acquire => self.acquire(word, now),
             Input::Success { seen, .. } | Input::Failure { seen, .. } | Input::Abandon { seen }
                 if !seen.same_generation(word) =>
@@ -365,7 +378,6 @@ impl Rules {
 }
 
 /// The word as plain data, and back.
-#[cfg(feature = "foreign")]
 impl Rules {
     /// How long the time in `word` has to run, in ms; zero if it is over, or there is none.
     pub(crate) fn left(&self, word: Word, now: Tick) -> u64 {
@@ -381,7 +393,7 @@ impl Rules {
     }
 
     /// The word that says the same under these rules.
-    pub(crate) fn word_of(&self, held: &crate::foreign::Held, now: Tick) -> Word {
+    pub(crate) fn word_of(&self, held: &super::held::Held, now: Tick) -> Word {
         let (generation, reopenings) = (held.generation, held.reopenings);
         match held.state {
             CircuitState::HalfOpen => {

@@ -102,3 +102,15 @@ fn insert(table: &mut Table, path: &[Arc<str>], value: &str, place: &Place) -> O
         _ => Some(member.place.clone()),
     }
 }
+
+/// Puts a value at `path`, in place of what is there.
+pub(super) fn lay(table: &mut Table, path: &[Arc<str>], value: &str, place: &Place) {
+    let [key, rest @ ..] = path else { return };
+    let inner = table.iter_mut().find(|member| member.key == *key);
+    if let (Some(Value::Table(inner)), [_, ..]) = (inner.map(|member| &mut member.node.value), rest)
+    {
+        return lay(inner, rest, value, place);
+    }
+    table.retain(|member| member.key != *key);
+    insert(table, path, value, place);
+}

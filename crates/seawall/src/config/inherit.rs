@@ -5,7 +5,7 @@ use super::{
     fields::{LayerKind, one_of},
     problem::{Problem, ProblemKind, Problems},
     read::{Allow, Entry, File, Given, Order, WrittenLayer},
-    syntax::{self, Format},
+    syntax::{self, Format, POLICY_FILE},
     tree::{Node, Table, Value},
 };
 use std::{
@@ -212,8 +212,8 @@ fn presets() -> &'static HashMap<&'static str, Resolved> {
     KNOWN.get_or_init(|| {
         let mut problems = Problems::default();
         let file: Arc<str> = "presets.toml".into();
-        let mut table =
-            syntax::parse(PRESETS, Format::Toml, &file, &mut problems).unwrap_or_default();
+        let mut table = syntax::parse(PRESETS, Format::Toml, &file, POLICY_FILE, &mut problems)
+            .unwrap_or_default();
         for member in &mut table {
             let name = PRESET_NAMES.into_iter().find(|name| *name == &*member.key);
             attribute(&mut member.node, &Place::in_preset(name.unwrap_or_default()));

@@ -37,12 +37,18 @@
 //! value keeps its place, so that each message names file, line, column, field and value. One run tells
 //! of all problems that it can find. The environment is laid over the file before anything is checked.
 //! A file of any content is read in bounded time and memory, and nothing of it is run.
+//!
+//! [`PolicyFile`] reads a file again when it changes, and has pipelines follow.
 
 mod check;
 mod data;
+#[cfg(feature = "foreign")]
+#[doc(hidden)]
+pub mod door;
 mod environment;
 mod explain;
 mod fields;
+mod file;
 mod inherit;
 mod policies;
 mod problem;
@@ -61,6 +67,7 @@ pub use check::ConfigFinding;
 pub use data::Data;
 pub use explain::{Explanation, PlannedDelay};
 pub use fields::LayerKind;
+pub use file::{Followed, FollowedBlockingPipeline, FollowedPipeline, PolicyFile, Reload};
 pub use policies::{Loader, Policies};
 pub use problem::{ConfigError, Place, Problem, ProblemKind};
 pub use rules::{Level, Rule, rules};

@@ -1,23 +1,30 @@
 //! A file's policies, and how they are loaded.
 
 use super::{
-    PolicySpec,
+    PolicyFile, PolicySpec,
     check::ConfigFinding,
     environment, inherit,
     problem::{ConfigError, Place, Problem, ProblemKind, Problems},
     read::{self, NamedBudget},
     settings::{self, Budgets},
-    spec,
-    syntax::{self, Format},
+    spec::{self, Change},
+    syntax::{self, Format, POLICY_FILE},
+    tree::Table,
 };
 use std::{
-    collections::HashMap, env, ffi::OsString, fs::File, io::Read as _, path::Path, sync::Arc,
+    collections::HashMap,
+    env,
+    ffi::OsString,
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// The policies of a file, by name.
 ///
 /// Breakers and budgets are held here, each once: load a file once and share what it gives.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Policies {
     /// In the order of the file.
     specs: Vec<PolicySpec>,
@@ -43,7 +50,7 @@ impl Policies {
 
     /// Starts from neither file nor environment, to choose both.
     pub fn loader() -> Loader {
-        Loader { prefix: "SEAWALL".into(), variables: Vec::new(), name: None }
+        Loader { prefix: "SEAWALL".into(), variables: Vec::new(), sets: Vec::new(), name: None }
     }
 
     /// The names, in the order of the file.
@@ -66,46 +73,61 @@ impl Policies {
         super::problem::nearest(name, self.names())
     }
 
-    /// Takes over the breakers and budgets of `old`, with all that they have on record, where a policy
-    /// of the same name has them with the same settings. What is set otherwise begins anew.
+    /// Takes over the breakers and budgets of `old`, with all that they have on record, where a policy of
+    /// the same name has them. For a file that is read again: where that fails, `old` stays as it is.
     ///
-    /// For a file that is read again: where that fails, `old` stays as it is.
+    /// A breaker with the same settings is the same one; one with other settings takes over as
+    /// [`CircuitBreaker::keeping`](crate::CircuitBreaker::keeping) says. A budget stays, and takes the new
+    /// terms: what is left of it keeps its share of a full one. `old` may be kept and used all the same:
+    /// its breakers lead to those of these policies. Breakers that the program made of
+    /// [`circuit_breaker_builder`](PolicySpec::circuit_breaker_builder) are its own to change.
+    ///
+    /// [`PolicyFile`](super::PolicyFile) does this, and has pipelines follow.
     ///
     /// ```
     /// use seawall::config::{Format, Policies};
     ///
-    /// let read = |attempts: u32| {
-    ///     let text = format!("p: {{circuit_breaker: true, retry: {{max_attempts: {attempts}}}}}");
+    /// let read = |attempts: u32, threshold: u32| {
+    ///     let text = format!(
+    ///         "p: {{circuit_breaker: {{failure_threshold: {threshold}}}, retry: {{max_attempts: {attempts}}}}}"
+    ///     );
     ///     Policies::from_str(&text, Format::Yaml)
     /// };
-    /// let old = read(3)?;
+    /// let old = read(3, 5)?;
     /// old.get("p").unwrap().circuit_breaker().unwrap().isolate();
     ///
-    /// let new = read(5)?.keeping(&old);
+    /// let new = read(5, 9)?.keeping(&old);
     /// let policy = new.get("p").unwrap();
     /// assert_eq!(policy.retry().unwrap().max_attempts(), 5);
     /// assert_eq!(policy.circuit_breaker().unwrap().state().as_str(), "isolated");
     /// # Ok::<_, seawall::config::ConfigError>(())
     /// ```
     #[must_use]
-    pub fn keeping(mut self, old: &Self) -> Self {
+    pub fn keeping(self, old: &Self) -> Self {
+        let (new, changes) = self.ready_to_keep(old);
+        changes.into_iter().for_each(Change::make);
+        new
+    }
+
+    /// [`keeping`](Self::keeping), with what is still to be done: until then, `old` is as it was.
+    pub(super) fn ready_to_keep(mut self, old: &Self) -> (Self, Vec<Change>) {
+        let mut changes = Vec::new();
         for (name, budget) in &mut self.budgets {
             let before = old.budgets.get(name).and_then(Option::as_ref);
             if let (Some(new), Some(before)) = (budget, before) {
-                if new.is_set_like(before) {
-                    for spec in &mut self.specs {
-                        spec.share_budget(new, before);
-                    }
-                    *new = Arc::clone(before);
+                for spec in &mut self.specs {
+                    spec.share_budget(new, before);
                 }
+                let new = std::mem::replace(new, Arc::clone(before));
+                changes.push(Change::Budget(Arc::clone(before).into(), new.into()));
             }
         }
         for spec in &mut self.specs {
             if let Some(before) = old.get(spec.name()) {
-                spec.keep(before);
+                spec.keep(before, &mut changes);
             }
         }
-        self
+        (self, changes)
     }
 
     /// What in these policies cannot work as meant, or may do harm, and is not allowed by the file.
@@ -130,6 +152,7 @@ impl Policies {
 pub struct Loader {
     prefix: String,
     variables: Vec<(OsString, OsString)>,
+    sets: Vec<(Vec<Arc<str>>, String, Place)>,
     name: Option<Arc<str>>,
 }
 
@@ -167,21 +190,28 @@ impl Loader {
     /// Everything that is wrong with the file, or with a variable.
     pub fn load(mut self, path: impl AsRef<Path>) -> Result<Policies, ConfigError> {
         let path = path.as_ref();
-        let name = self.name.take().unwrap_or_else(|| path.display().to_string().into());
-        let whole = Place::file_as_a_whole(&name);
-        let unreadable = |why: String| Problem::new(ProblemKind::Unreadable, &whole, why);
-        let Some(format) = Format::of(path) else {
-            let why = "a policy file ends in .toml, .yaml, .yml or .json".to_owned();
-            return Err(unreadable(why).into());
-        };
-        let mut bytes = Vec::new();
-        // One byte more than allowed tells that there is more; a pipe has no length to ask for.
-        let most = Self::LARGEST as u64 + 1;
-        File::open(path)
-            .and_then(|file| file.take(most).read_to_end(&mut bytes))
-            .map_err(|error| unreadable(format!("cannot be read: {error}")))?;
+        let name = self.name_of(path);
+        let (bytes, format) = read(path, &name, POLICY_FILE)?;
         self.name = Some(name);
         self.from_bytes(&bytes, format)
+    }
+
+    /// The syntax that a file's extension says.
+    pub(super) fn format_of(path: &Path) -> Result<Format, String> {
+        format_of(path, POLICY_FILE)
+    }
+
+    /// Reads a file, and keeps an eye on it: see [`PolicyFile`].
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file, or with a variable.
+    pub fn open(self, path: impl Into<PathBuf>) -> Result<PolicyFile, ConfigError> {
+        PolicyFile::read(self, path.into())
+    }
+
+    /// What messages call the file at `path`.
+    pub(super) fn name_of(&self, path: &Path) -> Arc<str> {
+        self.name.clone().unwrap_or_else(|| path.display().to_string().into())
     }
 
     /// Reads text that is not known to be UTF-8.
@@ -190,19 +220,11 @@ impl Loader {
     /// Everything that is wrong with it, or with a variable.
     pub fn from_bytes(self, bytes: &[u8], format: Format) -> Result<Policies, ConfigError> {
         let name = self.file();
-        match std::str::from_utf8(bytes) {
-            Ok(text) => self.from_str(text, format),
-            // Cut in the middle of a letter or not, it is too large.
-            Err(_) if bytes.len() > Self::LARGEST => Err(too_large(&name)),
-            Err(error) => {
-                let before = &bytes[..error.valid_up_to()];
-                let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-                let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-                let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
-                let place = Place::in_file(&name, line, column);
-                let why = "a policy file is UTF-8 text, and this byte is not";
-                Err(Problem::new(ProblemKind::Syntax, &place, why).into())
-            }
+        let text = text(bytes, &name, POLICY_FILE)?;
+        let mut problems = Problems::default();
+        match syntax::parse(text, format, &name, POLICY_FILE, &mut problems) {
+            Some(table) => self.made_of(table, problems),
+            None => problems.into_result(Policies::default()),
         }
     }
 
@@ -211,20 +233,31 @@ impl Loader {
     /// # Errors
     /// Everything that is wrong with it, or with a variable.
     pub fn from_str(self, text: &str, format: Format) -> Result<Policies, ConfigError> {
-        let name = self.file();
-        if text.len() > Self::LARGEST {
-            return Err(too_large(&name));
-        }
-        // Editors of some systems begin a file with a byte order mark.
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let mut problems = Problems::default();
-        let Some(table) = syntax::parse(text, format, &name, &mut problems) else {
-            return problems.into_result(Policies { specs: Vec::new(), budgets: Budgets::new() });
-        };
+        self.from_bytes(text.as_bytes(), format)
+    }
+
+    /// Lays a value over the file and over the environment: of the policy with exactly this name, at
+    /// `path` in it. `option` is what messages say it is from.
+    #[cfg(feature = "foreign")]
+    #[doc(hidden)]
+    pub fn set(mut self, policy: &str, path: &str, value: &str, option: &str) -> Self {
+        let path = [policy].into_iter().chain(path.split('.')).map(Arc::from).collect();
+        self.sets.push((path, value.into(), Place::in_option(option)));
+        self
+    }
+
+    pub(super) fn made_of(
+        self,
+        table: Table,
+        mut problems: Problems,
+    ) -> Result<Policies, ConfigError> {
         let file = read::file(table, &mut problems);
         let names: Vec<Arc<str>> =
             file.entries.iter().map(|entry| Arc::clone(&entry.name)).collect();
-        let over = environment::tree(&self.prefix, self.variables, &names, &mut problems);
+        let mut over = environment::tree(&self.prefix, self.variables, &names, &mut problems);
+        for (path, value, place) in &self.sets {
+            environment::lay(&mut over, path, value, place);
+        }
         let over = read::file(over, &mut problems);
         let resolved = inherit::resolve(&file, &over.entries, &mut problems);
         let budgets = budgets(&file.budgets, &over.budgets, &mut problems);
@@ -243,9 +276,61 @@ impl Loader {
     }
 }
 
-fn too_large(name: &Arc<str>) -> ConfigError {
-    let why = format!("a policy file is at most {} bytes long", Loader::LARGEST);
-    Problem::new(ProblemKind::Unreadable, &Place::file_as_a_whole(name), why).into()
+/// The syntax that a file's extension says.
+fn format_of(path: &Path, what: &str) -> Result<Format, String> {
+    Format::of(path).ok_or_else(|| format!("a {what} ends in .toml, .yaml, .yml or .json"))
+}
+
+/// What a file holds, up to where it is too large; or why it cannot be read.
+pub(super) fn contents(path: &Path) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    // One byte more than allowed tells that there is more; a pipe has no length to ask for.
+    let most = Loader::LARGEST as u64 + 1;
+    match File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes)) {
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(format!("cannot be read: {error}")),
+    }
+}
+
+/// The bytes of a file, and the syntax that its extension says.
+pub(super) fn read(
+    path: &Path,
+    name: &Arc<str>,
+    what: &str,
+) -> Result<(Vec<u8>, Format), ConfigError> {
+    let whole = Place::file_as_a_whole(name);
+    let unreadable = |why: String| Problem::new(ProblemKind::Unreadable, &whole, why);
+    let format = format_of(path, what).map_err(unreadable)?;
+    let bytes = contents(path).map_err(unreadable)?;
+    Ok((bytes, format))
+}
+
+/// The text of bytes that are not known to be UTF-8, and not too many of them.
+pub(super) fn text<'a>(
+    bytes: &'a [u8],
+    name: &Arc<str>,
+    what: &str,
+) -> Result<&'a str, ConfigError> {
+    // Cut in the middle of a letter or not, it is too large.
+    if bytes.len() > Loader::LARGEST {
+        let why = format!("a {what} is at most {} bytes long", Loader::LARGEST);
+        return Err(
+            Problem::new(ProblemKind::Unreadable, &Place::file_as_a_whole(name), why).into()
+        );
+    }
+    match std::str::from_utf8(bytes) {
+        // Editors of some systems begin a file with a byte order mark.
+        Ok(text) => Ok(text.strip_prefix('\u{feff}').unwrap_or(text)),
+        Err(error) => {
+            let before = &bytes[..error.valid_up_to()];
+            let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+            let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
+            let place = Place::in_file(name, line, column);
+            let why = format!("a {what} is UTF-8 text, and this byte is not");
+            Err(Problem::new(ProblemKind::Syntax, &place, why).into())
+        }
+    }
 }
 
 /// The budgets under `budgets`, each once, with what the environment says of them.

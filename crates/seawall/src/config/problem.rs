@@ -2,7 +2,8 @@
 
 use std::{error, fmt, sync::Arc};
 
-/// Where a value comes from: a line and column of a file, a variable of the environment, or a preset.
+/// Where a value comes from: a line and column of a file, a variable of the environment, an option of
+/// a command line, or a preset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     source: Source,
@@ -14,6 +15,8 @@ pub struct Place {
 enum Source {
     File(Arc<str>),
     Variable(Arc<str>),
+    #[cfg_attr(not(feature = "foreign"), expect(dead_code, reason = "for the door"))]
+    Option(Arc<str>),
     Preset(&'static str),
 }
 
@@ -31,6 +34,11 @@ impl Place {
         Self { source: Source::Variable(name.into()), at: None }
     }
 
+    #[cfg(feature = "foreign")]
+    pub(super) fn in_option(text: &str) -> Self {
+        Self { source: Source::Option(text.into()), at: None }
+    }
+
     pub(super) fn in_preset(name: &'static str) -> Self {
         Self { source: Source::Preset(name), at: None }
     }
@@ -39,7 +47,7 @@ impl Place {
     pub fn file(&self) -> Option<&str> {
         match &self.source {
             Source::File(file) => Some(file),
-            Source::Variable(_) | Source::Preset(_) => None,
+            Source::Variable(_) | Source::Option(_) | Source::Preset(_) => None,
         }
     }
 
@@ -57,7 +65,7 @@ impl Place {
     pub fn variable(&self) -> Option<&str> {
         match &self.source {
             Source::Variable(name) => Some(name),
-            Source::File(_) | Source::Preset(_) => None,
+            Source::File(_) | Source::Option(_) | Source::Preset(_) => None,
         }
     }
 
@@ -65,8 +73,13 @@ impl Place {
     pub fn preset(&self) -> Option<&str> {
         match &self.source {
             Source::Preset(name) => Some(name),
-            Source::File(_) | Source::Variable(_) => None,
+            Source::File(_) | Source::Variable(_) | Source::Option(_) => None,
         }
+    }
+
+    /// Whether values are text by nature: numbers and flags are read out of it.
+    pub(super) fn is_loose(&self) -> bool {
+        matches!(self.source, Source::Variable(_) | Source::Option(_))
     }
 
     pub(super) fn sort_key(&self) -> (u8, u32, u32, String) {
@@ -74,18 +87,21 @@ impl Place {
         match &self.source {
             Source::File(_) => (0, line, column, String::new()),
             Source::Variable(name) => (1, 0, 0, name.to_string()),
-            Source::Preset(name) => (2, 0, 0, (*name).to_owned()),
+            Source::Option(text) => (2, 0, 0, text.to_string()),
+            Source::Preset(name) => (3, 0, 0, (*name).to_owned()),
         }
     }
 }
 
-/// `policies.toml:7:16`, `variable SEAWALL__PAYMENTS__TIMEOUT` or `preset standard`.
+/// `policies.toml:7:16`, `variable SEAWALL__PAYMENTS__TIMEOUT`, `--set retry.max_attempts=0` or
+/// `preset standard`.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.source, self.at) {
             (Source::File(file), Some((line, column))) => write!(f, "{file}:{line}:{column}"),
             (Source::File(file), None) => f.write_str(file),
             (Source::Variable(name), _) => write!(f, "variable {name}"),
+            (Source::Option(text), _) => f.write_str(text),
             (Source::Preset(name), _) => write!(f, "preset {name}"),
         }
     }

@@ -178,8 +178,8 @@ fn layer(
 ) -> Option<Option<Vec<Given>>> {
     let flag = match (&node.value, node.text()) {
         (Value::Flag(on), _) => Some(*on),
-        (_, Some("true")) if node.place.variable().is_some() => Some(true),
-        (_, Some("false")) if node.place.variable().is_some() => Some(false),
+        (_, Some("true")) if node.place.is_loose() => Some(true),
+        (_, Some("false")) if node.place.is_loose() => Some(false),
         _ => None,
     };
     let is_timeout = matches!(kind, LayerKind::Timeout | LayerKind::TotalTimeout);
@@ -272,7 +272,7 @@ fn words(node: &Node, path: &str, problems: &mut Problems) -> Vec<(Arc<str>, Pla
     let mut words = Vec::new();
     for node in nodes {
         match &node.value {
-            Value::Text(text) if node.place.variable().is_some() => {
+            Value::Text(text) if node.place.is_loose() => {
                 let parts = text.split(',').map(str::trim).filter(|word| !word.is_empty());
                 words.extend(parts.map(|word| (Arc::from(word), node.place.clone())));
             }
@@ -330,9 +330,9 @@ fn allow(node: &Node, path: &str, problems: &mut Problems) -> Vec<Allow> {
     let mut allowed: Vec<Allow> = Vec::new();
     for member in members {
         // Variables cannot be spelt with a minus.
-        let key = match member.place.variable() {
-            Some(_) => member.key.replace('_', "-"),
-            None => member.key.to_string(),
+        let key = match member.place.is_loose() {
+            true => member.key.replace('_', "-"),
+            false => member.key.to_string(),
         };
         let full = format!("{path}.{key}");
         let Some(rule) = rules::rule(&key) else {

@@ -151,7 +151,7 @@ pub(super) fn refused(kind: ProblemKind, one: &Given, message: impl Into<String>
 
 fn read(one: &Given) -> Result<Typed, Box<Problem>> {
     let (node, kind) = (&*one.node, one.field.kind);
-    let loose = node.place.variable().is_some();
+    let loose = node.place.is_loose();
     let typed = match kind {
         Kind::Count { most, .. } => count(node, loose, most).map(Typed::Count),
         Kind::Number { .. } => number(node, loose).map(Typed::Number),
@@ -183,7 +183,7 @@ pub(super) fn wrong_type(one: &Given) -> Problem {
     let kind = if is_number { ProblemKind::InvalidValue } else { ProblemKind::WrongType };
     let problem = refused(kind, one, message);
     match node.text() {
-        Some(text) if number_in_quotes && node.place.variable().is_none() => {
+        Some(text) if number_in_quotes && !node.place.is_loose() => {
             problem.note(format!("without quotes it is a number: {}", text.trim()))
         }
         Some(word) => problem.nearest(word, one.field.kind.words().iter().copied()),
@@ -215,7 +215,7 @@ fn count(node: &Node, loose: bool, most: u32) -> Option<u32> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "settings are compared with limits, not summed")]
-fn number(node: &Node, loose: bool) -> Option<f64> {
+pub(super) fn number(node: &Node, loose: bool) -> Option<f64> {
     match &node.value {
         Value::Integer(whole) => Some(*whole as f64),
         Value::Number(number) => Some(*number),
@@ -224,7 +224,7 @@ fn number(node: &Node, loose: bool) -> Option<f64> {
     }
 }
 
-fn flag(node: &Node, loose: bool) -> Option<bool> {
+pub(super) fn flag(node: &Node, loose: bool) -> Option<bool> {
     match &node.value {
         Value::Flag(flag) => Some(*flag),
         Value::Text(text) if loose => text.trim().to_ascii_lowercase().parse().ok(),

@@ -71,6 +71,24 @@ impl Part {
     }
 }
 
+/// What is still to be done when policies take over from those before: nothing of it can fail.
+#[derive(Debug)]
+pub(super) enum Change {
+    /// The first hands over to the second.
+    Breaker(Arc<CircuitBreaker>, Arc<CircuitBreaker>),
+    /// The first is set like the second.
+    Budget(SharedBudget, SharedBudget),
+}
+
+impl Change {
+    pub(super) fn make(self) {
+        match self {
+            Self::Breaker(old, new) => old.hand_over(&new),
+            Self::Budget(old, new) => old.set_like(&new),
+        }
+    }
+}
+
 /// What the worst case must stay within.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Limits {
@@ -287,23 +305,29 @@ impl PolicySpec {
         }
     }
 
-    /// Takes over what `before` has with the same settings: its breaker, and a budget of its own.
-    pub(super) fn keep(&mut self, before: &Self) {
+    /// Gets ready to take over what `before` has: its breaker, and a budget of its own.
+    pub(super) fn keep(&mut self, before: &Self, changes: &mut Vec<Change>) {
         for layer in &mut self.layers {
             let Some(old) = before.layer(layer.kind) else { continue };
             match (&mut layer.part, &old.part) {
                 (
                     Part::Breaker { builder, breaker },
                     Part::Breaker { builder: old_builder, breaker: old },
-                ) if builder.is_set_like(old_builder) && breaker.name() == old.name() => {
-                    *breaker = Arc::clone(old);
+                ) => {
+                    let alike = builder.is_set_like(old_builder) && breaker.name() == old.name();
+                    if alike && !old.is_retired() {
+                        *breaker = Arc::clone(old);
+                    } else if let (Ok(new), Some(name)) = (builder.try_build(), breaker.name()) {
+                        *breaker = new.named(name.clone()).heir_of(old);
+                        changes.push(Change::Breaker(Arc::clone(old), Arc::clone(breaker)));
+                    }
                 }
                 (
                     part @ Part::Retry { own_budget: true, .. },
                     Part::Retry { own_budget: true, budget: Some(old), .. },
                 ) => {
-                    let same = matches!(part, Part::Retry { budget: Some(new), .. } if new.is_set_like(old));
-                    if same {
+                    if let Part::Retry { budget: Some(new), .. } = part {
+                        changes.push(Change::Budget(old.clone(), new.clone()));
                         part.pay_from(old.clone());
                     }
                 }

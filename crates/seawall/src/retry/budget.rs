@@ -9,7 +9,10 @@ use crate::{
     setting::{InvalidSetting, Refusal},
     sync::{AtomicU64, Ordering, Padded, const_unless_loom},
 };
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicU64 as StdAtomicU64},
+};
 
 /// A token bucket that pays for retries and earns by successes.
 ///
@@ -37,8 +40,9 @@ use std::{fmt, sync::Arc};
 /// assert_eq!(ended.reason(), ExhaustedReason::Budget);
 /// ```
 pub struct RetryBudget {
-    terms: Terms,
-    tokens: Padded<AtomicU64>,
+    terms: SharedTerms,
+    /// What is missing from a full bucket. Zero is full, whatever the terms are.
+    spent: Padded<AtomicU64>,
 }
 
 /// What the bucket holds, earns and charges, in billionths of a token.
@@ -55,6 +59,38 @@ struct Terms {
     failure: u64,
     /// A retry is made only while more than this is there.
     threshold: u64,
+}
+
+/// [`Terms`] that may change while they are read: off the good path, and each by itself, since each is
+/// right beside those before and after. Not loom's: they are no part of what is decided.
+#[derive(Debug)]
+struct SharedTerms([StdAtomicU64; 6]);
+
+impl SharedTerms {
+    const fn new(terms: Terms) -> Self {
+        let Terms { capacity, success, retried_success, retry, failure, threshold } = terms;
+        Self([
+            StdAtomicU64::new(capacity),
+            StdAtomicU64::new(success),
+            StdAtomicU64::new(retried_success),
+            StdAtomicU64::new(retry),
+            StdAtomicU64::new(failure),
+            StdAtomicU64::new(threshold),
+        ])
+    }
+
+    fn get(&self) -> Terms {
+        let [capacity, success, retried_success, retry, failure, threshold] =
+            std::array::from_fn(|n| self.0[n].load(Ordering::Relaxed));
+        Terms { capacity, success, retried_success, retry, failure, threshold }
+    }
+
+    #[cfg(feature = "config")]
+    fn set(&self, terms: Terms) {
+        for (term, new) in self.0.iter().zip(Self::new(terms).0) {
+            term.store(new.into_inner(), Ordering::Relaxed);
+        }
+    }
 }
 
 const TOKEN: u64 = 1_000_000_000;
@@ -87,6 +123,11 @@ impl Terms {
             failure: 0,
             threshold: 0,
         })
+    }
+
+    /// What is left where so much is spent; and the other way round.
+    const fn left(self, spent: u64) -> u64 {
+        self.capacity.saturating_sub(spent)
     }
 
     /// A purchase: what is left, or none if it cannot be paid.
@@ -165,26 +206,34 @@ impl RetryBudget {
 
     const_unless_loom! {
         const fn with(terms: Terms) -> Self {
-            Self { terms, tokens: Padded(AtomicU64::new(terms.capacity)) }
+            Self { terms: SharedTerms::new(terms), spent: Padded(AtomicU64::new(0)) }
         }
     }
 
     /// A full one with the same terms.
     #[cfg(feature = "config")]
-    pub(crate) const fn anew(&self) -> Self {
-        Self::with(self.terms)
+    pub(crate) fn anew(&self) -> Self {
+        Self::with(self.terms.get())
     }
 
-    /// Whether it earns, charges and holds the same.
+    /// Takes the terms of `other`. What is left keeps its share of a full bucket: half of one is half of
+    /// the other. Whoever pays from this budget goes on with it.
     #[cfg(feature = "config")]
-    pub(crate) fn is_set_like(&self, other: &Self) -> bool {
-        self.terms == other.terms
+    pub(crate) fn set_like(&self, other: &Self) {
+        let (old, new) = (self.terms.get(), other.terms.get());
+        self.terms.set(new);
+        self.change_spent(|spent| {
+            let share = u128::from(spent) * u128::from(new.capacity);
+            let share = share.div_ceil(u128::from(old.capacity));
+            Some(u64::try_from(share).map_or(new.capacity, |spent| spent.min(new.capacity)))
+        });
     }
 
     /// How many retries could be made now, were nothing to succeed or fail meanwhile.
     pub fn available(&self) -> u64 {
-        let tokens = self.tokens.0.load(Ordering::Relaxed);
-        let Terms { retry, failure, threshold, .. } = self.terms;
+        let terms = self.terms.get();
+        let tokens = terms.left(self.spent.0.load(Ordering::Relaxed));
+        let Terms { retry, failure, threshold, .. } = terms;
         if failure == 0 {
             return tokens / retry.max(1);
         }
@@ -195,35 +244,35 @@ impl RetryBudget {
     /// What is there, in billionths of a token.
     #[cfg(feature = "foreign")]
     pub(crate) fn tokens(&self) -> u64 {
-        self.tokens.0.load(Ordering::Relaxed)
+        self.terms.get().left(self.spent.0.load(Ordering::Relaxed))
     }
 
     /// Has it hold so much, or as much as it can.
     #[cfg(feature = "foreign")]
     pub(crate) fn set_tokens(&self, tokens: u64) {
-        self.tokens.0.store(tokens.min(self.terms.capacity), Ordering::Relaxed);
+        self.spent.0.store(self.terms.get().left(tokens), Ordering::Relaxed);
     }
 
     /// Whether a success earns nothing.
     #[cfg(feature = "foreign")]
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
-        self.tokens.0.load(Ordering::Relaxed) >= self.terms.capacity
+        self.spent.0.load(Ordering::Relaxed) == 0
     }
 
     /// Notes a call that ended well; `retried` if it took more than one attempt.
     #[inline]
     pub fn record_success(&self, retried: bool) {
         // A full bucket stays full: no write, and threads share the line without traffic.
-        if self.tokens.0.load(Ordering::Relaxed) < self.terms.capacity {
-            self.update(|tokens| Some(self.terms.earn(tokens, retried)));
+        if self.spent.0.load(Ordering::Relaxed) > 0 {
+            self.update(|terms, tokens| Some(terms.earn(tokens, retried)));
         }
     }
 
     /// Notes an attempt that failed transiently, retried or not.
     pub fn record_failure(&self) {
-        if self.terms.failure > 0 {
-            self.update(|tokens| Some(self.terms.lose(tokens)));
+        if self.terms.get().failure > 0 {
+            self.update(|terms, tokens| Some(terms.lose(tokens)));
         }
     }
 
@@ -231,19 +280,27 @@ impl RetryBudget {
     ///
     /// A retry that is paid and then not made, say since its caller was cancelled, is not paid back.
     pub fn try_retry(&self) -> bool {
-        self.update(|tokens| self.terms.pay(tokens))
+        self.update(Terms::pay)
+    }
+
+    /// Makes of the tokens that are left what `change` says.
+    #[cold]
+    fn update(&self, change: impl Fn(Terms, u64) -> Option<u64>) -> bool {
+        self.change_spent(|spent| {
+            let terms = self.terms.get();
+            Some(terms.left(change(terms, terms.left(spent))?))
+        })
     }
 
     /// Relaxed throughout: the word is all there is, and nothing else is published by it.
-    #[cold]
-    fn update(&self, change: impl Fn(u64) -> Option<u64>) -> bool {
-        let mut seen = self.tokens.0.load(Ordering::Relaxed);
+    fn change_spent(&self, change: impl Fn(u64) -> Option<u64>) -> bool {
+        let mut seen = self.spent.0.load(Ordering::Relaxed);
         loop {
             let Some(next) = change(seen) else { return false };
             if next == seen {
                 return true;
             }
-            let swap = self.tokens.0.compare_exchange_weak(
+            let swap = self.spent.0.compare_exchange_weak(
                 seen,
                 next,
                 Ordering::Relaxed,

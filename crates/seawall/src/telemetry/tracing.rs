@@ -16,8 +16,10 @@
 //! | `fallback used` | INFO | `policy`, `name`, `entry`, `error_type` |
 //! | `fallback exhausted` | WARN | `policy`, `name`, `tried`, `error_type` |
 //! | `fault injected` | INFO | `policy`, `fault`, `call` |
+//! | `policy file reloaded` | INFO | `policy`, `name`, `policies` |
+//! | `policy file refused` | WARN | `policy`, `name`, `error` |
 //!
-//! The field `error`, the error's text, is there only where
+//! The field `error` of a retry, the error's text, is there only where
 //! [`RetryExecutor::error_text`](crate::RetryExecutor::error_text) asks for it: texts may hold
 //! secrets. Rejections are off unless switched on, since an open breaker would flood the log.
 
@@ -60,6 +62,10 @@ pub struct Levels {
     pub fallback_exhausted: Option<Level>,
     /// `fault injected`. Default: INFO.
     pub fault_injected: Option<Level>,
+    /// `policy file reloaded`. Default: INFO.
+    pub file_reloaded: Option<Level>,
+    /// `policy file refused`. Default: WARN.
+    pub file_refused: Option<Level>,
 }
 
 impl Default for Levels {
@@ -76,6 +82,8 @@ impl Default for Levels {
             fallback_used: Some(Level::INFO),
             fallback_exhausted: Some(Level::WARN),
             fault_injected: Some(Level::INFO),
+            file_reloaded: Some(Level::INFO),
+            file_refused: Some(Level::WARN),
         }
     }
 }
@@ -94,6 +102,8 @@ impl Levels {
             self.fallback_used,
             self.fallback_exhausted,
             self.fault_injected,
+            self.file_reloaded,
+            self.file_refused,
         ]
     }
 }
@@ -119,9 +129,11 @@ enum Kind {
     FallbackUsed,
     FallbackExhausted,
     FaultInjected,
+    FileReloaded,
+    FileRefused,
 }
 
-const KINDS: usize = 11;
+const KINDS: usize = 13;
 const OFF: u8 = 0;
 const DEBUG: u8 = 2;
 const INFO: u8 = 3;
@@ -139,6 +151,8 @@ static LEVELS: [AtomicU8; KINDS] = [
     AtomicU8::new(INFO),
     AtomicU8::new(WARN),
     AtomicU8::new(INFO),
+    AtomicU8::new(INFO),
+    AtomicU8::new(WARN),
 ];
 
 const fn encode(level: Option<Level>) -> u8 {
@@ -266,6 +280,20 @@ pub(crate) fn emit(event: &Event<'_>) {
         Event::FaultInjected { fault, call } => {
             record!(Kind::FaultInjected, policy = "chaos", fault, call, "fault injected");
         }
+        Event::PolicyFileReloaded { name, policies } => record!(
+            Kind::FileReloaded,
+            policy = "file",
+            name = text(*name),
+            policies,
+            "policy file reloaded"
+        ),
+        Event::PolicyFileRefused { name, error } => record!(
+            Kind::FileRefused,
+            policy = "file",
+            name = text(*name),
+            error,
+            "policy file refused"
+        ),
     }
 }
 

@@ -38,6 +38,7 @@ mod defaults;
 mod dry_run;
 mod figures;
 mod half_open;
+mod keeping;
 mod keyed;
 mod recovery;
 mod rejections;

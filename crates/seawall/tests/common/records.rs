@@ -183,4 +183,19 @@ pub(crate) async fn everything(with_error_text: bool) {
     let chaos = Chaos::new().rejection(Calls::all());
     chaos.switch().turn_on();
     assert!(chaos.run(fails).await.is_err());
+
+    #[cfg(feature = "config")]
+    policy_files();
+}
+
+/// A policy file that is read again, and then refused.
+#[cfg(feature = "config")]
+fn policy_files() {
+    let path = std::env::temp_dir().join(format!("seawall-told-{}.toml", std::process::id()));
+    std::fs::write(&path, "[p]\nretry = true").unwrap();
+    let file = seawall::config::PolicyFile::open(&path).unwrap();
+    std::fs::write(&path, "[p]\nretry = false").unwrap();
+    assert!(file.reload().is_ok());
+    std::fs::remove_file(&path).unwrap();
+    assert!(file.reload().is_err());
 }

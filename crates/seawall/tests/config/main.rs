@@ -6,6 +6,7 @@ mod checking;
 mod inheriting;
 mod pipelines;
 mod reading;
+mod reloading;
 mod shipped;
 mod variables;
 

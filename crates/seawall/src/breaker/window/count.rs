@@ -1,8 +1,8 @@
 //! The last N calls, exactly.
 
 use super::{Outcome, Rates, Reading, TransitionCause, is_newer};
-use crate::sync::{self, AtomicU64, Ordering, const_unless_loom};
-use std::sync::OnceLock;
+use crate::sync::{self, AtomicU64, Ordering, const_unless_loom, fence};
+use std::sync::{Arc, OnceLock};
 
 /// The largest window, in calls: 250 kB.
 pub(crate) const MAX_CALLS: u32 = 1_000_000;
@@ -18,7 +18,7 @@ pub(crate) struct CountWindow {
     calls: u32,
     rates: Rates,
     /// Made on first use, so that a breaker can be a `static`.
-    ring: OnceLock<Box<Ring>>,
+    ring: OnceLock<Arc<Ring>>,
 }
 
 #[derive(Debug)]
@@ -98,8 +98,8 @@ impl CountWindow {
         outcome: Outcome,
         current: impl Fn() -> bool,
     ) -> Option<TransitionCause> {
-        let ring = self.ring.get_or_init(|| Box::new(Ring::new(self.calls)));
         let calls = self.calls.into();
+        let ring = self.ring();
         self.rates.trip(ring.record(generation, outcome, calls, current)?)
     }
 
@@ -109,20 +109,32 @@ impl CountWindow {
     }
 }
 
-#[cfg(feature = "foreign")]
 impl CountWindow {
+    pub(crate) fn clear(&mut self) {
+        self.ring = OnceLock::new();
+    }
+
+    /// Takes over the calls of `generation`. A window of the same size takes the ring itself, so that
+    /// nothing is missed; a smaller one keeps the last calls.
+    pub(crate) fn take_over(&self, generation: u64, old: &Self) {
+        let ring = old.ring();
+        if self.calls == old.calls && self.ring.set(Arc::clone(ring)).is_ok() {
+            return;
+        }
+        for call in ring.drain(generation, old.calls.into()) {
+            let _ = self.record(generation, Outcome::of_bits(call), || true);
+        }
+    }
+
+    fn ring(&self) -> &Arc<Ring> {
+        self.ring.get_or_init(|| Arc::new(Ring::new(self.calls)))
+    }
+
     /// The calls of `generation`, the oldest first.
+    #[cfg(feature = "foreign")]
     pub(crate) fn hold(&self, generation: u64) -> Vec<u8> {
         let Some(ring) = self.ring.get() else { return Vec::new() };
-        let head = ring.head.load(Ordering::Relaxed);
-        if head >> GENERATION != generation {
-            return Vec::new();
-        }
-        let (next, full) = place(head);
-        let calls = u64::from(self.calls);
-        let places = if full { (next..calls).chain(0..next) } else { (0..next).chain(0..0) };
-        // Two bits a call.
-        places.map(|at| ring.at(at).to_le_bytes()[0]).collect()
+        ring.calls(ring.head.load(Ordering::Relaxed), generation, self.calls.into())
     }
 }
 
@@ -140,6 +152,27 @@ impl Ring {
     fn at(&self, next: u64) -> u64 {
         let word = self.outcomes.get(usize::try_from(next / 32).unwrap_or_default());
         word.map_or(0, |word| get(word) >> (next % 32 * 2) & 3)
+    }
+
+    /// What it holds of `generation`, the oldest first, two bits a call: bit 0 is set if it failed, bit 1
+    /// if it was slow.
+    fn calls(&self, head: u64, generation: u64, calls: u64) -> Vec<u8> {
+        if head >> GENERATION != generation {
+            return Vec::new();
+        }
+        let (next, full) = place(head);
+        let places = if full { (next..calls).chain(0..next) } else { (0..next).chain(0..0) };
+        places.map(|at| self.at(at).to_le_bytes()[0]).collect()
+    }
+
+    /// Takes out what it holds of `generation`. Who comes later with an outcome of it is refused.
+    fn drain(&self, generation: u64, calls: u64) -> Vec<u8> {
+        let Some(head) = self.lock(generation, || true) else { return Vec::new() };
+        let held = self.calls(head, generation, calls);
+        // Of the next generation, and empty.
+        set(&self.bad, get(&self.bad), 0);
+        self.unlock((generation + 1) << GENERATION);
+        held
     }
 
     /// What the ring holds with this outcome; none if that decides nothing: the outcome is of an
@@ -192,7 +225,7 @@ impl Ring {
         let mut spins = 0;
         loop {
             let head = self.head.load(Ordering::Relaxed);
-            if is_newer(head >> GENERATION, generation) && !current() {
+            if is_newer(head >> GENERATION, generation) && !is_of_now(&current) {
                 return None;
             }
             // Acquire: pairs with the Release in `unlock`, so that the last holder's writes are
@@ -212,6 +245,15 @@ impl Ring {
     fn unlock(&self, head: u64) {
         self.head.store(head, Ordering::Release);
     }
+}
+
+/// Whether an outcome is current although the ring is newer.
+#[cold]
+fn is_of_now(current: impl Fn() -> bool) -> bool {
+    // Acquire: pairs with the Release in `unlock`, so that the word is seen no older than it was to
+    // whoever made the ring newer.
+    fence(Ordering::Acquire);
+    current()
 }
 
 /// Reads what the lock protects.

@@ -12,7 +12,7 @@ pub(crate) use time::{BUCKETS, TimeWindow};
 
 use super::TransitionCause;
 #[cfg(feature = "foreign")]
-use crate::foreign::HeldWindow;
+use super::held::HeldWindow;
 use crate::time::Tick;
 
 /// How a call ended, as windows count it.
@@ -30,6 +30,16 @@ impl Outcome {
         match self {
             Self::Success | Self::SlowSuccess => Self::SlowSuccess,
             Self::Failure | Self::SlowFailure => Self::SlowFailure,
+        }
+    }
+
+    /// By what a ring keeps of it: bit 0 is set if it failed, bit 1 if it was slow.
+    const fn of_bits(bits: u8) -> Self {
+        match bits & 3 {
+            0 => Self::Success,
+            1 => Self::Failure,
+            2 => Self::SlowSuccess,
+            _ => Self::SlowFailure,
         }
     }
 
@@ -148,6 +158,28 @@ impl Window {
     }
 }
 
+/// From settings to other settings.
+impl Window {
+    /// Forgets all: for one that is to take over.
+    pub(crate) fn clear(&mut self) {
+        match self {
+            Self::Nothing => {}
+            Self::Count(window) => window.clear(),
+            Self::Time(window) => window.clear(),
+        }
+    }
+
+    /// Takes over what `old` holds of `generation`, whose breaker is retired. A window of another kind
+    /// cannot say it: the new one begins empty.
+    pub(crate) fn take_over(&self, generation: u64, now: Tick, old: &Self) {
+        match (self, old) {
+            (Self::Count(window), Self::Count(old)) => window.take_over(generation, old),
+            (Self::Time(window), Self::Time(old)) => window.take_over(generation, now, old),
+            _ => {}
+        }
+    }
+}
+
 /// Windows as plain data.
 #[cfg(feature = "foreign")]
 impl Window {
@@ -164,13 +196,7 @@ impl Window {
         match (self, held) {
             (Self::Count(window), HeldWindow::Calls(calls)) => {
                 for call in calls {
-                    let outcome = match call & 3 {
-                        0 => Outcome::Success,
-                        1 => Outcome::Failure,
-                        2 => Outcome::SlowSuccess,
-                        _ => Outcome::SlowFailure,
-                    };
-                    let _ = window.record(generation, outcome, || true);
+                    let _ = window.record(generation, Outcome::of_bits(*call), || true);
                 }
             }
             (Self::Time(window), HeldWindow::Buckets(buckets)) => {

@@ -1,14 +1,13 @@
 //! The calls of the last T, in ten buckets.
 
 use super::{Outcome, Rates, Reading, TransitionCause, is_newer};
-#[cfg(feature = "foreign")]
-use crate::foreign::HeldBucket;
 use crate::{
+    breaker::held::HeldBucket,
     slots::{SLOTS, thread_slot},
     sync::{self, AtomicU64, Mutex, Ordering, const_unless_loom, fence},
     time::Tick,
 };
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// How many buckets a window has: it holds the calls of the last 0.9 T to T.
 pub(crate) const BUCKETS: usize = 10;
@@ -25,7 +24,7 @@ pub(crate) struct TimeWindow {
     bucket: u64,
     rates: Rates,
     /// Made on first use, so that a breaker can be a `static`.
-    shards: OnceLock<Box<Shards>>,
+    shards: OnceLock<Arc<Shards>>,
 }
 
 #[derive(Debug)]
@@ -130,7 +129,7 @@ impl TimeWindow {
         outcome: Outcome,
         current: impl Fn() -> bool,
     ) -> Option<TransitionCause> {
-        let shards = self.shards.get_or_init(|| Box::new(Shards::new()));
+        let shards = self.shards.get_or_init(|| Arc::new(Shards::new()));
         let tag = self.tag(generation, now);
         let decides = match slot {
             Some(slot) => shards.own[slot].get_or_init(Box::default).record(tag, outcome, current),
@@ -170,8 +169,27 @@ impl TimeWindow {
     }
 }
 
-#[cfg(feature = "foreign")]
 impl TimeWindow {
+    pub(crate) fn clear(&mut self) {
+        self.shards = OnceLock::new();
+    }
+
+    /// Takes over the calls of `generation`. With buckets as long as those of `old`, and the same
+    /// minimum, it takes the shards themselves, so that nothing is missed. Else a call that ends in
+    /// this very moment may be counted in the old window only.
+    pub(crate) fn take_over(&self, generation: u64, now: Tick, old: &Self) {
+        let shards = old.shards.get_or_init(|| Arc::new(Shards::new()));
+        // What has been seen of the minimum is in the shards as well.
+        let alike =
+            (self.bucket, self.rates.minimum_calls) == (old.bucket, old.rates.minimum_calls);
+        if alike && self.shards.set(Arc::clone(shards)).is_ok() {
+            return;
+        }
+        let held = old.hold(generation, now);
+        let split = held.iter().flat_map(|bucket| split(bucket, old.bucket, self.bucket, now));
+        self.remember(generation, now, &split.collect::<Vec<_>>());
+    }
+
     /// The buckets of `generation` that are in the window, the oldest first.
     pub(crate) fn hold(&self, generation: u64, now: Tick) -> Vec<HeldBucket> {
         let Some(shards) = self.shards.get() else { return Vec::new() };
@@ -186,7 +204,7 @@ impl TimeWindow {
     }
 
     pub(crate) fn remember(&self, generation: u64, now: Tick, held: &[HeldBucket]) {
-        let shards = self.shards.get_or_init(|| Box::new(Shards::new()));
+        let shards = self.shards.get_or_init(|| Arc::new(Shards::new()));
         let mut shared = sync::lock(&shards.shared);
         let shard = shared.get_or_insert_default();
         for bucket in held {
@@ -210,9 +228,32 @@ impl TimeWindow {
     }
 }
 
+/// A bucket of `from` ms as buckets of `to` ms: spread evenly over those of the window that it lies in.
+fn split(bucket: &HeldBucket, from: u64, to: u64, now: Tick) -> impl Iterator<Item = HeldBucket> {
+    let HeldBucket { age, calls, failures, slow } = *bucket;
+    let now = now.as_millis();
+    let began = now.saturating_sub(age);
+    let first = began / to;
+    let last = began.saturating_add(from - 1).min(now) / to;
+    let parts = last - first + 1;
+    // What is further back is out of the window.
+    (parts.saturating_sub(BUCKETS as u64)..parts).map(move |part| {
+        let successes = share(calls.saturating_sub(failures), part, parts);
+        let failures = share(failures, part, parts);
+        let calls = successes + failures;
+        let age = now.saturating_sub((first + part) * to);
+        HeldBucket { age, calls, failures, slow: share(slow, part, parts).min(calls) }
+    })
+}
+
+/// Part `part` of `parts`, counted from 0, of `count`: all parts together are all of it.
+fn share(count: u64, part: u64, parts: u64) -> u64 {
+    let up_to = |part: u64| u128::from(count) * u128::from(part) / u128::from(parts);
+    u64::try_from(up_to(part + 1) - up_to(part)).unwrap_or(count)
+}
+
 impl Shards {
     /// What all hold of one bucket.
-    #[cfg(feature = "foreign")]
     fn sum_of(&self, tag: Tag) -> Reading {
         let mut sum = Reading::default();
         let at = usize::try_from(tag.at()).unwrap_or_default();
@@ -383,7 +424,7 @@ mod loom_tests {
     /// With the shards of slots 0 and 1 made, so that no thread of the model has to.
     fn window() -> TimeWindow {
         let window = TimeWindow::new(10, RATES);
-        let shards = window.shards.get_or_init(|| Box::new(Shards::new()));
+        let shards = window.shards.get_or_init(|| std::sync::Arc::new(Shards::new()));
         for slot in [0, 1] {
             shards.own[slot].get_or_init(Box::default);
         }

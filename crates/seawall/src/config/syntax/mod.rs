@@ -55,11 +55,15 @@ impl fmt::Display for Format {
 /// How deep values may nest. The parsers' own limits are higher.
 const DEEPEST: usize = 32;
 
+/// What messages call a policy file.
+pub(super) const POLICY_FILE: &str = "policy file";
+
 /// The tree of `text`; what of it can be read where there are problems, for TOML knows how to go on.
 pub(super) fn parse(
     text: &str,
     format: Format,
     file: &Arc<str>,
+    what: &str,
     problems: &mut Problems,
 ) -> Option<Table> {
     let lines = Lines::new(text, file);
@@ -71,8 +75,8 @@ pub(super) fn parse(
     match root.value {
         Value::Table(table) => Some(table),
         _ => {
-            let message =
-                format!("a policy file is a table of policies, but this is {}", root.kind());
+            let holds = if what == POLICY_FILE { " of policies" } else { "" };
+            let message = format!("a {what} is a table{holds}, but this is {}", root.kind());
             problems.add(Problem::new(ProblemKind::WrongType, &root.place, message));
             None
         }

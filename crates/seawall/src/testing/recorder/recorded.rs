@@ -67,15 +67,16 @@ impl From<&Event<'_>> for Recorded {
 /// What `event` borrows: the policy's name and the error's text.
 fn borrowed<'a>(event: &Event<'a>) -> (Option<&'a Name>, Option<&'a str>) {
     match *event {
-        Event::RetryScheduled { name, error, .. } | Event::RetryExhausted { name, error, .. } => {
-            (name, error)
-        }
+        Event::RetryScheduled { name, error, .. }
+        | Event::RetryExhausted { name, error, .. }
+        | Event::PolicyFileRefused { name, error } => (name, error),
         Event::CircuitBreakerTransition { name, .. }
         | Event::CircuitBreakerRejected { name, .. }
         | Event::ProbeAbandoned { name }
         | Event::StaleOutcome { name }
         | Event::FallbackUsed { name, .. }
-        | Event::FallbackExhausted { name, .. } => (name, None),
+        | Event::FallbackExhausted { name, .. }
+        | Event::PolicyFileReloaded { name, .. } => (name, None),
         Event::TimedOut { .. } | Event::FaultInjected { .. } => (None, None),
     }
 }
@@ -107,6 +108,8 @@ fn lent<'a>(event: &Event<'_>, name: Option<&'a Name>, error: Option<&'a str>) -
         Event::StaleOutcome { .. } => Event::StaleOutcome { name },
         Event::TimedOut { limit } => Event::TimedOut { limit },
         Event::FaultInjected { fault, call } => Event::FaultInjected { fault, call },
+        Event::PolicyFileReloaded { policies, .. } => Event::PolicyFileReloaded { name, policies },
+        Event::PolicyFileRefused { .. } => Event::PolicyFileRefused { name, error },
         Event::FallbackUsed { entry, error_type, .. } => {
             Event::FallbackUsed { name, entry, error_type }
         }
@@ -144,6 +147,7 @@ impl fmt::Display for Line<'_> {
             Event::TimedOut { .. } => "timed",
             Event::FallbackUsed { .. } | Event::FallbackExhausted { .. } => "fallback",
             Event::FaultInjected { .. } => "chaos",
+            Event::PolicyFileReloaded { .. } | Event::PolicyFileRefused { .. } => "file",
         };
         f.write_str(kind)?;
         if let Some(name) = name {
@@ -181,6 +185,15 @@ impl fmt::Display for Line<'_> {
             }
             Event::FaultInjected { fault, call } => {
                 write!(f, " injected {fault} into call {call}")
+            }
+            Event::PolicyFileReloaded { policies, .. } => {
+                write!(f, " reloaded with {policies} policies")
+            }
+            Event::PolicyFileRefused { .. } => {
+                f.write_str(" refused")?;
+                error.map_or(Ok(()), |error| {
+                    write!(f, " ({})", error.lines().collect::<Vec<_>>().join("; "))
+                })
             }
         }
     }
