@@ -87,6 +87,7 @@ pub(crate) fn command() -> Command {
         .subcommand(check())
         .subcommand(explain())
         .subcommand(simulate())
+        .subcommand(crate::replay::command())
         .subcommand(init())
         .subcommand(
             Command::new("schema").about("Prints the JSON Schema of policy files, for editors"),

@@ -3,13 +3,15 @@
 //! Rooms: `args` says what can be asked for, `words` reads values, `run` makes a call (its decisions
 //! are the library's), `state` keeps breakers and budgets for all invocations, `tell` says what
 //! happened, `breakers` shows and moves them; `check` and `explain` read policy files, `simulate` tries
-//! policies out, and `papers` writes what others read: starting file, schema, completions, man pages.
+//! policies out, `replay` does so on recorded traces, and `papers` writes what others read: starting
+//! file, schema, completions, man pages.
 
 mod args;
 mod breakers;
 mod check;
 mod explain;
 mod papers;
+mod replay;
 mod run;
 mod simulate;
 mod state;
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Some(("check", given)) => check::run(given),
         Some(("explain", given)) => explain::run(given),
         Some(("simulate", given)) => simulate::run(given),
+        Some(("replay", given)) => replay::run(given),
         Some(("init", given)) => papers::init(given),
         Some(("schema", _)) => papers::schema(),
         Some(("completions", given)) => papers::completions(given),

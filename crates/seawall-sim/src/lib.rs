@@ -31,6 +31,7 @@ mod run;
 mod stack;
 mod study;
 mod sweep;
+mod trace;
 
 pub use claim::{Claim, Judgement, WrongClaim};
 pub use engine::sleep;
@@ -50,3 +51,7 @@ pub use study::{
     UnknownMetric, Verdict,
 };
 pub use sweep::{Axis, Row, Sweep, Swept, WrongAxis};
+pub use trace::{
+    Answered, Caught, Latency, Moved, NEAR, Recorded, Replay, Replayed, Trace, TraceError,
+    TraceProblem, replay,
+};

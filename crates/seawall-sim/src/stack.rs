@@ -2,7 +2,8 @@
 
 use crate::{
     engine::Task,
-    model::{self, Answer, Failure, request},
+    model::{self, Answer, Failure},
+    trace,
 };
 use seawall::{Error, Policy, config::PolicySpec};
 use std::{fmt, sync::Arc};
@@ -101,7 +102,9 @@ impl Contender {
                 let policy = Arc::new(make(client));
                 let calls = move |finish| -> Task {
                     let policy = Arc::clone(&policy);
-                    Box::pin(async move { model::finish(finish, &policy.run(request).await) })
+                    Box::pin(
+                        async move { model::finish(finish, &policy.call(trace::operation).await) },
+                    )
                 };
                 Arc::new(calls) as Calls
             }) as Fleet
@@ -110,7 +113,7 @@ impl Contender {
     }
 
     /// An async function that is protected by itself, such as one under `#[seawall::retry]`. It calls
-    /// [`request`] where in production it would call the service. All processes share it.
+    /// [`request`](crate::request) where in production it would call the service. All processes share it.
     pub fn function<F, Fut>(name: impl Into<String>, function: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + Clone + 'static,

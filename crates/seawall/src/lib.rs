@@ -38,6 +38,8 @@ pub mod retry;
 #[cfg(feature = "tokio")]
 pub mod timeout;
 
+pub mod trace;
+
 #[cfg(feature = "config")]
 pub mod config;
 

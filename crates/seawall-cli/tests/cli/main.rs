@@ -7,6 +7,7 @@ mod breaker;
 mod exits;
 mod output;
 mod policy;
+mod replay;
 mod signals;
 mod simulate;
 mod stdin;

@@ -83,9 +83,7 @@ impl World for Virtual {
     }
 
     fn observe(&self, event: &Event<'_>) {
-        if let Event::CircuitBreakerTransition { transition, .. } = event {
-            with(|inside| inside.model.hear(transition));
-        }
+        with(|inside| inside.model.hear(inside.now, inside.current, event));
     }
 }
 

@@ -1,7 +1,7 @@
 //! The modelled world: clients, network, servers, faults. It knows events and numbers, no futures.
 
 pub(crate) mod random;
-mod request;
+pub(crate) mod request;
 pub(crate) mod scenario;
 mod server;
 
@@ -9,10 +9,11 @@ use crate::{
     engine::{Place, Slab, Task, with},
     measure::Seen,
     stack::{Calls, Finish},
+    trace::{self, Script},
 };
 use random::{Purpose, Stream};
 use scenario::{Arrivals, FaultKind, Scenario};
-use seawall::breaker::Transition;
+use seawall::Event;
 use server::{Server, Spell};
 use std::{sync::Arc, task::Waker, time::Duration};
 
@@ -35,12 +36,16 @@ pub enum Failure {
     Conflict,
     /// The service could not do it, and asks not to be tried again.
     Pushback,
+    /// Recorded in a trace as permanent.
+    Permanent,
+    /// Recorded in a trace as one that says nothing of the service's health.
+    Ignored,
 }
 
 impl Failure {
     /// Whether another attempt is welcome.
     pub const fn may_be_tried_again(&self) -> bool {
-        !matches!(self, Self::Pushback)
+        !matches!(self, Self::Pushback | Self::Permanent | Self::Ignored)
     }
 }
 
@@ -53,6 +58,8 @@ impl std::fmt::Display for Failure {
             Self::Reset => "connection reset",
             Self::Conflict => "conflict",
             Self::Pushback => "failed, do not retry",
+            Self::Permanent => "failed for good",
+            Self::Ignored => "ignored",
         })
     }
 }
@@ -154,6 +161,8 @@ pub(crate) struct Model {
     rates: Vec<(u64, f64)>,
     recorded: usize,
     end: u64,
+    /// The trace that is replayed in place of servers.
+    pub(crate) script: Option<Box<Script>>,
     pub(crate) seen: Seen,
 }
 
@@ -236,6 +245,7 @@ impl Model {
             rates,
             recorded: 0,
             end: 0,
+            script: None,
             seen: Seen::new(bin, scenario.length),
         }
     }
@@ -244,8 +254,13 @@ impl Model {
         self.policies.next()
     }
 
-    pub(crate) fn hear(&mut self, transition: &Transition) {
-        self.seen.hear(transition);
+    pub(crate) fn hear(&mut self, now: u64, place: Place, event: &Event<'_>) {
+        if let Event::CircuitBreakerTransition { transition, .. } = event {
+            self.seen.hear(transition);
+        }
+        if let Some(script) = &mut self.script {
+            script.hear(now, self.per_shard.then_some(place.key), event);
+        }
     }
 
     pub(crate) fn begin(&mut self, now: u64, end: u64, queue: &mut Queue) {
@@ -270,6 +285,13 @@ impl Model {
 
     /// Plans the next call of an open loop.
     fn next_call(&mut self, now: u64, queue: &mut Queue) {
+        if let Some(script) = &self.script {
+            if let Some(at) = script.arrival(self.recorded) {
+                self.recorded += 1;
+                queue.at(at.max(now), Happening::Call);
+            }
+            return;
+        }
         if let Arrivals::Recorded(times) = &self.scenario.load.arrivals {
             if let Some(at) = times.get(self.recorded) {
                 self.recorded += 1;
@@ -300,7 +322,11 @@ impl Model {
         match what {
             Happening::Timer(..) => {}
             Happening::Call => {
-                let client = self.clients.one_of(self.scenario.load.clients);
+                let client = match &self.script {
+                    // Which call it is: all of a trace are of one process.
+                    Some(_) => u32::try_from(self.recorded - 1).unwrap_or(u32::MAX),
+                    None => self.clients.one_of(self.scenario.load.clients),
+                };
                 self.next_call(now, queue);
                 return self.call(now, client);
             }
@@ -322,7 +348,10 @@ impl Model {
 
     /// A client calls.
     fn call(&mut self, now: u64, client: u32) -> Step {
-        let key = self.clients.one_of(self.scenario.tiers[0].shards.max(1));
+        let key = match &self.script {
+            Some(script) => script.key(client),
+            None => self.clients.one_of(self.scenario.tiers[0].shards.max(1)),
+        };
         let place = Place { tier: 0, process: client, key };
         self.seen.called();
         self.begin_call(place, Finish::Call { started: now, client })
@@ -334,6 +363,17 @@ impl Model {
             true => self.scenario.tiers[place.tier as usize].shards.max(1),
             false => 1,
         };
+        if let Some(script) = &self.script {
+            let calls = Arc::clone(&of_tier[(place.key % shards) as usize]);
+            let patience = script.patience(place.process);
+            return Step::Begin(
+                place,
+                Box::new(move || match patience {
+                    Some(patience) => trace::leaving(calls(finish), patience),
+                    None => calls(finish),
+                }),
+            );
+        }
         let at = (place.process * shards + place.key % shards) as usize;
         let calls = Arc::clone(&of_tier[at]);
         Step::Begin(place, Box::new(move || calls(finish)))
@@ -347,6 +387,11 @@ impl Model {
         outcome: &Result<Answer, seawall::Error<Failure>>,
         queue: &mut Queue,
     ) {
+        if let Some(script) = &mut self.script {
+            script.ended();
+            let told = trace::true_outcome(outcome);
+            return self.seen.ended(now, started, told.as_ref().unwrap_or(outcome));
+        }
         self.seen.ended(now, started, outcome);
         if let Arrivals::Users { think } = &self.scenario.load.arrivals {
             queue.at(now.saturating_add(think.draw(&mut self.thinking)), Happening::User(client));
@@ -376,6 +421,18 @@ impl Model {
         });
         if !matches!(what, What::Read(_)) {
             self.seen.sent(tier == 0, tier + 1 == self.scenario.tiers.len());
+        }
+        if let Some(script) = &mut self.script {
+            match script.answer(place.process, now) {
+                Some((took, reply)) => {
+                    if let Some(request) = self.requests.get_mut(request) {
+                        request.reply = Some(reply);
+                    }
+                    queue.at(now.saturating_add(took), Happening::Reply(request));
+                }
+                None => self.forget(request),
+            }
+            return request;
         }
         if self.is_lost(now) {
             self.forget(request);

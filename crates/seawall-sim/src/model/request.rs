@@ -16,10 +16,15 @@ use std::{
 /// # Errors
 /// What the service, or the way there, failed with. Outside a simulation the future is never ready.
 pub fn request() -> impl Future<Output = Result<Answer, Failure>> + Send {
+    answering()
+}
+
+/// [`request`], as a future with a name.
+pub(crate) const fn answering() -> Answering {
     Answering { sent: None }
 }
 
-struct Answering {
+pub(crate) struct Answering {
     sent: Option<u32>,
 }
 
