@@ -38,11 +38,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn section(text: &mut String, ready: &Ready, found: &Findings) -> Result<(), std::fmt::Error> {
     writeln!(text, "### {}\n\n{}.\n", ready.name, sentence(ready.about))?;
-    writeln!(
-        text,
-        "![{} for each policy, over time](simulator/{}.svg)\n",
-        "Goodput and load", ready.name
-    )?;
+    let picture = format!("simulator/{}.svg", ready.name);
+    writeln!(text, "![Goodput and load for each policy, over time]({picture})\n")?;
     let metrics: &[Metric] = match ready.name {
         "thundering-herd" => &[Metric::PeakProbes, Metric::Success, Metric::Recovery],
         "contended-row" => &[Metric::Amplification, Metric::Makespan],
