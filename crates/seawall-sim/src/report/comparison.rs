@@ -50,7 +50,8 @@ pub(super) fn panels(found: &Findings) -> Vec<Panel<'_>> {
 /// goodput alone, where it is what could be had.
 fn offered(found: &Findings, is_load: bool) -> Option<Line> {
     let is_open = found.scenario.rate().is_some();
-    let first = found.findings.first().filter(|_| is_open && !is_load)?;
+    let mut policies = found.findings.iter().filter(|_| is_open && !is_load);
+    let first = policies.find(|finding| !finding.series.is_empty())?;
     Some(Line {
         classes: "cq d2".to_owned(),
         label: String::new(),

@@ -245,7 +245,7 @@ fn over_time(out: &mut String, found: &Findings, caption: &str, columns: &[Colum
     scroll(out, caption, |out| {
         let _ = write!(
             out,
-            "<table class=\"series\">\n<caption>{}: means of {} each</caption>\n<thead><tr>\
+            "<table class=\"series\">\n<caption><span>{}: means of {} each</span></caption>\n<thead><tr>\
              <th scope=\"col\">from, s</th>",
             escaped(caption),
             seconds(step)
@@ -287,13 +287,13 @@ fn figures(out: &mut String, found: &Findings) {
         return;
     }
     out.push_str("<section aria-labelledby=\"figures\">\n<h2 id=\"figures\">Figures</h2>\n");
+    out.push_str(
+        "<p class=\"facts\">In small print: where the true figure lies with 95 % confidence, or the \
+         least and the greatest run where some never end. For the best latency, only policies count \
+         whose success is near the best.</p>\n",
+    );
     scroll(out, "The figures of each policy", |out| {
-        out.push_str(
-            "<table class=\"figures\">\n<caption>In small print: where the true figure lies with \
-             95 % confidence, or the least and the greatest run where some never end. For the best latency, \
-             only policies count whose success is near the best.</caption>\n\
-             <thead><tr><td></td>",
-        );
+        out.push_str("<table class=\"figures\">\n<thead><tr><td></td>");
         for (n, finding) in found.findings.iter().enumerate() {
             let _ = write!(out, "<th scope=\"col\">{}</th>", name(n, finding));
         }
@@ -383,7 +383,7 @@ const VIEWS: [View; 5] = [
     },
     View {
         id: "good",
-        heading: "Goodput, fallbacks (dashes), offered (dots); /s",
+        heading: "Goodput, offered (dots); /s",
         lines: &[
             (OFFERED, Ink::Quiet),
             (|point| Some(point.degraded).filter(|value| *value > 0.0), Ink::OwnDashed),
@@ -415,6 +415,14 @@ const VIEWS: [View; 5] = [
 ];
 
 impl View {
+    fn heading(&self, finding: &Finding) -> &'static str {
+        let has_fallback = finding.series.iter().any(|point| point.degraded > 0.0);
+        match self.id {
+            "good" if has_fallback => "Goodput, fallbacks (dashes), offered (dots); /s",
+            _ => self.heading,
+        }
+    }
+
     /// Its values: of all policies where they share a scale, so that they can be compared.
     fn scale(&self, found: &Findings, finding: &Finding) -> Scale {
         let all: Vec<&Finding> = match self.scale {
@@ -447,7 +455,7 @@ impl View {
         };
         let level = capacity(found).filter(|_| self.id == "load");
         Panel {
-            heading: self.heading,
+            heading: self.heading(finding),
             scale: self.scale(found, finding),
             tick: if self.scale == Measure::Latency { seconds } else { tick },
             scenario: &found.scenario,
@@ -485,6 +493,7 @@ impl View {
                     let (least, most, last) = (say(least), say(most), say(last));
                     format!("{what} from {least} to {most}, {last} at the end")
                 }
+                _ if what == "fallbacks" => continue,
                 _ => format!("{what}: none"),
             });
         }
@@ -510,7 +519,7 @@ fn policy(out: &mut String, found: &Findings, n: usize, finding: &Finding) {
     out.push_str("<div class=\"panels\">\n");
     let opened = finding.series.iter().any(|point| point.open > 0.0 || point.half_open > 0.0);
     for view in VIEWS.iter().filter(|view| view.id != "open" || opened) {
-        let title = format!("{} {}: {}", letter(n), clean(&finding.name), view.heading);
+        let title = format!("{} {}: {}", letter(n), clean(&finding.name), view.heading(finding));
         let (id, panel) = (format!("p{n}-{}", view.id), view.panel(found, n, finding));
         let length = plot::length(found);
         out.push_str(&picture(&id, &title, &view.described(finding), length, &[panel]));
@@ -568,7 +577,7 @@ fn remake(out: &mut String, found: &Findings) {
          machine and on any number of threads.</p>\n",
     );
     scroll(out, "The scenario in full", |out| {
-        out.push_str("<table class=\"plain\">\n<caption>The scenario in full</caption>\n<tbody>\n");
+        out.push_str("<table class=\"plain\">\n<caption><span>The scenario in full</span></caption>\n<tbody>\n");
         let mut fact = |what: &str, said: &str| {
             let _ =
                 writeln!(out, "<tr><th scope=\"row\">{what}</th><td>{}</td></tr>", escaped(said));

@@ -36,7 +36,7 @@ pub(super) const LIGHT: Palette = Palette {
     good: "#04683f",
     bad: "#b3200e",
     warn: "#7a5200",
-    lines: ["#0057b8", "#b84300", "#00745a", "#4b0f66", "#705a00", "#006b88", "#b51355", "#4f5963"],
+    lines: ["#0057b8", "#b84300", "#00563f", "#3d0c5e", "#b51355", "#705a00", "#006b88", "#4f5963"],
 };
 
 pub(super) const DARK: Palette = Palette {
@@ -50,7 +50,7 @@ pub(super) const DARK: Palette = Palette {
     good: "#5fd9a0",
     bad: "#ff9a8a",
     warn: "#f0c264",
-    lines: ["#74b3ff", "#ff9a5c", "#43d6a8", "#f0d6f5", "#e2c85a", "#62d4ee", "#ff93b8", "#bac4cf"],
+    lines: ["#74b3ff", "#ff9a5c", "#b9ffdd", "#f4d4ff", "#ff93b8", "#e2c85a", "#62d4ee", "#bac4cf"],
 };
 
 impl Palette {

@@ -81,6 +81,14 @@ impl Page {
         }
     }
 
+    /// Words that are there to be looked up, in lines.
+    fn dim(&mut self, text: &str) {
+        for line in wrap(text, self.width) {
+            let line = self.paint(&line, DIM);
+            self.line(&line);
+        }
+    }
+
     fn heading(&mut self, text: &str) {
         let heading = self.paint(text, BOLD);
         self.line("");
@@ -111,8 +119,11 @@ impl Page {
         self.wrapped(&sentence(&facts.join("; ")), 0);
         if !found.complete {
             self.line("");
-            let note = self.paint("stopped before its end", YELLOW);
-            self.line(&format!("{note}: the figures are of the runs that ended."));
+            let note = "stopped before its end: the figures are of the runs that ended.";
+            for line in wrap(note, self.width) {
+                let line = self.paint(&line, YELLOW);
+                self.line(&line);
+            }
         }
         if found.findings.is_empty() {
             self.line("");
@@ -165,8 +176,7 @@ impl Page {
                 .any(|cell| cell.figure.is_some_and(|f| f.low.is_finite() && !f.high.is_finite()));
             let key =
                 if some_never { key + "; .. from the least run to the greatest" } else { key };
-            let key = self.paint(&key, DIM);
-            self.line(&key);
+            self.dim(&key);
         }
     }
 
@@ -199,15 +209,15 @@ impl Page {
         let service = of_all(|point| Some(point.backend));
         let goodput = of_all(|point| Some(point.good));
         // Calls that come by themselves come alike for all.
-        let alike = if found.scenario.rate().is_some() { 1 } else { offered.len() };
-        let is_one = alike == 1;
-        let offered = &offered[..alike];
-        let top = self.plot(found, "Offered load, calls a second", offered, is_one, None, "");
+        let is_open = found.scenario.rate().is_some();
+        let alike = offered.iter().position(|samples| !samples.is_empty()).unwrap_or(0);
+        let offered = if is_open { &offered[alike..=alike] } else { &offered[..] };
+        let top = self.plot(found, "Offered load, calls a second", offered, is_open, None, "");
         let can = capacity(found);
         let note = can.map_or_else(String::new, |can| format!("; it can serve {}", number(can)));
         self.plot(found, "Load at the service, requests a second", &service, false, can, &note);
         // Goodput against what could be had.
-        self.plot(found, "Goodput, calls a second", &goodput, false, is_one.then_some(top), "");
+        self.plot(found, "Goodput, calls a second", &goodput, false, is_open.then_some(top), "");
     }
 
     /// One line for each series, all on one scale, and below them the time. Gives the scale's top.
@@ -226,11 +236,15 @@ impl Page {
         let names = found.findings.iter().map(|finding| self.shown(&finding.name).width() + 2);
         let label = names.max().unwrap_or(0).clamp(8, self.width / 4);
         let columns = self.width - label - 1 - 11;
+        let note = format!("full height: {}{note}", words::tick(top.round()));
         self.heading(heading);
-        let note = format!("  full height: {}{note}", words::tick(top.round()));
-        let note = self.paint(&note, DIM);
-        self.text.pop();
-        self.line(&note);
+        if heading.width() + 2 + note.width() <= self.width {
+            self.text.pop();
+            let note = self.paint(&note, DIM);
+            self.line(&format!("  {note}"));
+        } else {
+            self.dim(&note);
+        }
         let length = plot::length(found);
         for (n, samples) in series.iter().enumerate() {
             let name = match is_common {

@@ -18,6 +18,7 @@ pub(super) fn rounded(value: f64) -> f64 {
 pub(super) fn number(value: f64) -> String {
     match rounded(value) {
         value if value.is_nan() => String::new(),
+        value if value.is_finite() && value.abs() >= 1e15 => format!("{value:e}"),
         value => format!("{}", value + 0.0),
     }
 }
@@ -40,6 +41,7 @@ pub(super) fn with_digits(value: f64, digits: usize) -> String {
     match value {
         v if v.is_nan() => "none".to_owned(),
         v if v.is_infinite() => "never".to_owned(),
+        v if v.abs() >= 1e12 => format!("{v:.2e}"),
         // No `-0`.
         v => format!("{:.digits$}", if v.abs() < 0.5e-9 { 0.0 } else { v }),
     }
@@ -48,6 +50,7 @@ pub(super) fn with_digits(value: f64, digits: usize) -> String {
 /// At the side of a picture: `0.5`, `1200`, `12k`.
 pub(super) fn tick(value: f64) -> String {
     match value.abs() {
+        v if v >= 1e12 => format!("{value:.1e}"),
         v if v >= 1e7 => format!("{}M", number(value / 1e6)),
         v if v >= 1e4 => format!("{}k", number(value / 1e3)),
         _ => number(value),
@@ -191,13 +194,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_short_and_has_no_exponent() {
+    fn a_number_is_short() {
         for (value, said) in [
             (0.0, "0"),
             (-0.0, "0"),
             (0.1 + 0.2, "0.3"),
             (1234567.0, "1234570"),
             (1e-7, "0.0000001"),
+            (1.5e300, "1.5e300"),
             (800.0, "800"),
             (f64::INFINITY, "inf"),
             (f64::NAN, ""),
@@ -213,6 +217,7 @@ mod tests {
             (27.345, "27.3"),
             (9.999, "10.0"),
             (273.45, "273"),
+            (2.5e300, "2.50e300"),
             (0.004, "0.00"),
             (0.0, "0"),
             (f64::INFINITY, "never"),
