@@ -380,6 +380,71 @@ mod tests {
     }
 
     #[test]
+    fn slow_successes_and_slow_failures_are_handed_on_as_such() {
+        let make = || {
+            let builder = CircuitBreaker::builder().failure_rate(1.0).slow_call_rate(1.0, S);
+            builder.over_calls(8).minimum_calls(8).build()
+        };
+        let (breaker, next) = (make(), make());
+        for (verdict, took) in [
+            (Verdict::Success, S / 2),
+            (Verdict::TRANSIENT, S / 2),
+            (Verdict::Success, S),
+            (Verdict::TRANSIENT, S),
+        ] {
+            let Leave::Admitted(ticket) = acquire(&breaker) else { unreachable!("closed") };
+            record(&breaker, ticket, verdict, Some(took));
+        }
+        let held = hold(&breaker);
+        assert_eq!(held.window, HeldWindow::Calls(vec![0, 1, 2, 3]));
+        remember(&next, &held);
+        assert_eq!(hold(&next).window, held.window);
+    }
+
+    /// A half-open breaker of one slot as plain data, its lease with so many ms left.
+    fn probing(left: u64, probe_successes: u64) -> Held {
+        let breaker = CircuitBreaker::builder().failure_threshold(1).build();
+        let held = at(Tick::from_millis(0), || hold(&breaker));
+        let state = CircuitState::HalfOpen;
+        Held { state, left, probes_in_flight: 1, probe_successes, ..held }
+    }
+
+    #[test]
+    fn a_lease_that_is_over_frees_its_slot_whenever_it_is_handed_on() {
+        let lease = 64 * S;
+        for ms in (0..2000).map(|n| n * 251) {
+            let make = || CircuitBreaker::builder().probe_lease(lease).build();
+            let now = Tick::from_millis(ms);
+            let taken = |left| {
+                let breaker = make();
+                at(now, || {
+                    remember(&breaker, &probing(left, 0));
+                    acquire(&breaker)
+                })
+            };
+            assert!(matches!(taken(0), Leave::Admitted(_)), "{ms}");
+            assert_eq!(taken(1), Leave::Rejected(None), "{ms}");
+            assert_eq!(taken(64_000), Leave::Rejected(None), "{ms}");
+            // What is left is told to the ms, and never more than there was.
+            let breaker = make();
+            let left = at(now, || {
+                remember(&breaker, &probing(32_000, 0));
+                hold(&breaker).left
+            });
+            assert!((32_000..33_000).contains(&left), "{ms}: {left}");
+        }
+    }
+
+    #[test]
+    fn what_is_half_open_is_one_probe_short_of_closing_at_most() {
+        let breaker = CircuitBreaker::builder().successes_to_close(3).build();
+        at(Tick::from_millis(5), || {
+            remember(&breaker, &probing(1000, 7));
+            assert_eq!(hold(&breaker).probe_successes, 2);
+        });
+    }
+
+    #[test]
     fn a_budget_takes_what_it_can_hold() {
         let budget = RetryBudget::new(0.1, 2);
         assert!(budget.try_retry());
