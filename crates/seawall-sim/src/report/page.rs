@@ -489,7 +489,7 @@ impl View {
             };
             said.push(match (values().reduce(f64::min), values().reduce(f64::max)) {
                 (Some(least), Some(most)) => {
-                    let last = values().last().unwrap_or(most);
+                    let last = values().next_back().unwrap_or(most);
                     let (least, most, last) = (say(least), say(most), say(last));
                     format!("{what} from {least} to {most}, {last} at the end")
                 }

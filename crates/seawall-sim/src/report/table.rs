@@ -96,7 +96,7 @@ fn row(found: &Findings, metric: Metric) -> Option<Row> {
     };
     let figures: Vec<Option<Estimate>> = figures.into_iter().map(|one| one.map(scaled)).collect();
     // What is shown alike is as good.
-    let shown = |one: &Option<Estimate>| one.map(|figure| value(figure));
+    let shown = |one: &Option<Estimate>| one.map(value);
     let rank = |one: &Estimate| if metric.is_better_low() { one.value } else { -one.value };
     let takes_part: Vec<bool> = (0..figures.len()).map(|n| competes(found, metric, n)).collect();
     let numbers = figures.iter().zip(&takes_part).filter_map(|(one, takes)| one.filter(|_| *takes));
