@@ -203,7 +203,7 @@ impl Page {
         let offered = of_all(|point| Some(point.calls));
         if offered.iter().all(Vec::is_empty) {
             self.line("");
-            self.line("Over time: no run was long enough to show.");
+            self.line("No run was long enough to show.");
             return;
         }
         let service = of_all(|point| Some(point.backend));

@@ -50,7 +50,7 @@ pub(super) fn with_digits(value: f64, digits: usize) -> String {
 /// At the side of a picture: `0.5`, `1200`, `12k`.
 pub(super) fn tick(value: f64) -> String {
     match value.abs() {
-        v if v >= 1e12 => format!("{value:.1e}"),
+        v if v >= 1e12 => format!("{value:.0e}"),
         v if v >= 1e7 => format!("{}M", number(value / 1e6)),
         v if v >= 1e4 => format!("{}k", number(value / 1e3)),
         _ => number(value),
