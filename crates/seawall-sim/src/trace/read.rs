@@ -274,11 +274,11 @@ impl Header {
                     return wrong(format!("the column `{}` is there twice", COLUMNS[which].0));
                 }
             }
-            found.push(shown(name));
+            found.push(String::from_utf8_lossy(name));
         }
         for ((name, is_needed), place) in COLUMNS.iter().zip(places) {
             if *is_needed && place.is_none() {
-                let found = found.join(", ");
+                let found = shown(found.join(", ").as_bytes());
                 return wrong(format!("there is no column `{name}` in `{found}`: {expected}"));
             }
         }

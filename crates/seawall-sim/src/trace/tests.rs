@@ -301,6 +301,8 @@ fn what_makes_no_sense_is_refused_with_its_place() {
     }
     assert!(refused("").starts_with("the file is empty: a trace begins with a header"));
     assert_eq!(refused(HEADER), "there is a header and no row below it");
+    let wide = refused(&format!("{}\n", "\u{1}".repeat(50) + &",a column that is none".repeat(60)));
+    assert!(wide.len() < 500, "a message is short, whatever the file: {wide}");
     assert!(
         refused("0,1,success\n")
             .starts_with("line 1: there is no column `at_ms` in `0, 1, success`")
