@@ -73,7 +73,7 @@ impl TraceWriter {
         let too_late = Arc::clone(&dropped);
         thread::Builder::new()
             .name("seawall-trace".to_owned())
-            .spawn(move || write(&rows, BufWriter::new(out), &too_late))?;
+            .spawn(move || write(rows, BufWriter::new(out), &too_late))?;
         let shared = Shared {
             number: NEXT.fetch_add(1, Relaxed),
             began: Moment::now(),
@@ -143,7 +143,7 @@ impl fmt::Debug for TraceWriter {
 
 /// Ends with the last sender or with `Finish`. After the first row that cannot be written it only
 /// counts what comes.
-fn write(rows: &Receiver<Message>, mut out: BufWriter<impl Write>, dropped: &AtomicU64) {
+fn write(rows: Receiver<Message>, mut out: BufWriter<impl Write>, dropped: &AtomicU64) {
     let mut written = 0;
     let mut state = out.write_all(HEADER.as_bytes());
     loop {
@@ -175,6 +175,10 @@ fn write(rows: &Receiver<Message>, mut out: BufWriter<impl Write>, dropped: &Ato
             }
             Message::Finish(tell) => {
                 let ended = state.and_then(|()| out.flush()).map(|()| written);
+                let late = rows.try_iter().filter(|late| matches!(late, Message::Row(_))).count();
+                dropped.fetch_add(late as u64, Relaxed);
+                // Before it is told: what comes after finds nobody, and is counted by whoever sends it.
+                drop(rows);
                 // Whoever asked may have gone.
                 let _ = tell.send(ended);
                 return;
