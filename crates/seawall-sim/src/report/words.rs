@@ -65,7 +65,7 @@ pub(super) fn tick(value: f64) -> String {
 pub(super) fn seconds(value: f64) -> String {
     match value {
         v if v.is_nan() => "none".to_owned(),
-        v if v.abs() >= 1e6 => format!("{v:.0e} s"),
+        v if v.abs() >= 1e9 => format!("{v:.0e} s"),
         v if v != 0.0 && v.abs() < 1e-3 => format!("{} us", number(v * 1e6)),
         v if v != 0.0 && v.abs() < 1.0 => format!("{} ms", number(v * 1e3)),
         v => format!("{} s", number(v)),
