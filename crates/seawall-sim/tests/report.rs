@@ -171,6 +171,17 @@ fn what_never_recovers_and_what_was_stopped_is_said_so() {
     assert!(report::html(strange).contains("Stopped before its end"));
 }
 
+#[test]
+fn the_fastest_of_the_few_calls_that_succeed_are_no_merit() {
+    let found = &every_kind()[1].1;
+    let shown = report::terminal(found, 160, false, true);
+    let row = shown.lines().find(|line| line.starts_with("p99")).expect("a row");
+    let success = |n: usize| found.findings[n].summary.get(Metric::Success).expect("calls").value;
+    assert!(success(2) < 0.5 * success(1), "a breaker that stays open lets few calls through");
+    let cells: Vec<&str> = row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
+    assert!(!cells[3].contains('*') && !cells[4].contains('*'), "{cells:?}");
+}
+
 fn parsed(text: &str) -> Document<'_> {
     let options = ParsingOptions { allow_dtd: true, ..ParsingOptions::default() };
     Document::parse_with_options(text, options).expect("well-formed")

@@ -161,20 +161,20 @@ impl Panel<'_> {
 
     /// The letters at the lines' ends, moved apart where they would stand on each other.
     fn labels(&self, out: &mut String) {
-        const APART: f64 = 12.0;
         let mut labels: Vec<(f64, &Line)> = Vec::new();
         for line in self.lines.iter().filter(|line| !line.label.is_empty()) {
             let last = line.samples.iter().rev().find_map(|(_, value)| *value);
             labels.extend(last.map(|value| (self.down(value), line)));
         }
+        let apart = (self.height / labels.len() as f64).min(12.0);
         labels.sort_by(|a, b| a.0.total_cmp(&b.0));
         for n in 1..labels.len() {
-            labels[n].0 = labels[n].0.max(labels[n - 1].0 + APART);
+            labels[n].0 = labels[n].0.max(labels[n - 1].0 + apart);
         }
-        let mut most = self.height + 8.0;
+        let mut most = self.height - 2.0;
         for label in labels.iter_mut().rev() {
             label.0 = label.0.min(most);
-            most = label.0 - APART;
+            most = label.0 - apart;
         }
         for (y, line) in labels {
             let series = line.policy.map(|n| format!(" data-n=\"{n}\"")).unwrap_or_default();

@@ -36,8 +36,7 @@ pub(super) fn panels(found: &Findings) -> Vec<Panel<'_>> {
                 samples: samples(&finding.series, found.bin, of),
             });
         }
-        let level = capacity(found).filter(|_| is_load);
-        let level = level.map(|most| (most, format!("capacity {}/s", number(most))));
+        let level = level(found).filter(|_| is_load);
         let values = lines.iter().flat_map(|line| &line.samples).filter_map(|(_, value)| *value);
         let scale = Scale::linear(values.chain(level.as_ref().map(|(most, _)| *most)), 4.0);
         let (scenario, named) = (&found.scenario, !is_load);
@@ -65,6 +64,14 @@ fn offered(found: &Findings, is_load: bool) -> Option<Line> {
 pub(super) fn capacity(found: &Findings) -> Option<f64> {
     let capacity = found.scenario.tiers.last()?.capacity();
     (capacity.is_finite() && capacity > 0.0).then_some(capacity)
+}
+
+/// That, to be drawn, with its name; none where no load comes near, and would be a line at the bottom.
+pub(super) fn level(found: &Findings) -> Option<(f64, String)> {
+    let most = capacity(found)?;
+    let mut points = found.findings.iter().flat_map(|finding| &finding.series);
+    let is_near = points.any(|point| point.backend >= 0.3 * most);
+    is_near.then(|| (most, format!("capacity {}/s", number(most))))
 }
 
 /// The picture in words, for those who do not see it.

@@ -2,7 +2,7 @@
 
 use super::{
     chart::{Line, Panel},
-    comparison::{self, OFFERED, capacity, course, described, policies},
+    comparison::{self, OFFERED, course, described, policies},
     data,
     palette::{self, classes},
     plot::{self, Of, Scale, mean, samples},
@@ -435,7 +435,9 @@ impl View {
         });
         match self.scale {
             Measure::Latency => Scale::logarithmic(values),
-            Measure::Rate if self.id == "load" => Scale::linear(values.chain(capacity(found)), 3.0),
+            Measure::Rate if self.id == "load" => {
+                Scale::linear(values.chain(comparison::level(found).map(|(most, _)| most)), 3.0)
+            }
             _ => Scale::linear(values, 3.0),
         }
     }
@@ -453,7 +455,7 @@ impl View {
             filled: matches!(ink, Ink::OwnFilled),
             samples: samples(&finding.series, found.bin, *of),
         };
-        let level = capacity(found).filter(|_| self.id == "load");
+        let level = comparison::level(found).filter(|_| self.id == "load");
         Panel {
             heading: self.heading(finding),
             scale: self.scale(found, finding),
@@ -461,7 +463,7 @@ impl View {
             scenario: &found.scenario,
             length: plot::length(found),
             height: 110.0,
-            level: level.map(|most| (most, format!("capacity {}/s", number(most)))),
+            level,
             lines: self.lines.iter().map(line).collect(),
             named: false,
         }

@@ -36,9 +36,13 @@ impl Scale {
             .filter(|value| value.is_finite() && *value > 0.0)
             .fold((f64::INFINITY, 0.0), |(low, high), value| (value.min(low), value.max(high)));
         let (low, high) = if low <= high { (low, high) } else { (0.001, 1.0) };
-        let from = libm::log10(low).floor();
-        let to = libm::log10(high).ceil().max(from + 1.0);
-        let ticks: Vec<f64> = counted(to - from).map(|n| libm::exp10(from + n)).collect();
+        let to = libm::log10(high).ceil();
+        // Eight powers of ten are all that a small picture can show.
+        let from = libm::log10(low).floor().clamp(to - 8.0, to - 1.0);
+        let apart = ((to - from) / 4.0).ceil();
+        let parts = ((to - from) / apart).ceil();
+        let ticks: Vec<f64> =
+            counted(parts).map(|n| libm::exp10(to - (parts - n) * apart)).collect();
         Self { low: ticks[0], high: ticks[ticks.len() - 1], logarithmic: true, ticks }
     }
 
@@ -158,6 +162,8 @@ mod tests {
         assert!((scale.place(0.1) - 1.0 / 3.0).abs() < 1e-9);
         assert_eq!(scale.place(0.0), 0.0);
         assert_eq!(Scale::logarithmic(std::iter::empty()).ticks.len(), 4);
+        let endless = Scale::logarithmic([f64::MIN_POSITIVE, 1e300].into_iter());
+        assert_eq!((endless.ticks.len(), endless.place(1e300)), (5, 1.0));
     }
 
     #[test]

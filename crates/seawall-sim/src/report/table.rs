@@ -104,9 +104,14 @@ fn row(found: &Findings, metric: Metric) -> Option<Row> {
     let numbers = numbers.filter(|figure| !figure.value.is_nan());
     let best = numbers.min_by(|a, b| rank(a).total_cmp(&rank(b)));
     let all_alike = figures.iter().all(|one| shown(one) == shown(&figures[0]));
+    let is_contest = takes_part.iter().filter(|takes| **takes).count() > 1;
     let cells = figures.iter().zip(takes_part).map(|(figure, takes)| Cell {
         figure: *figure,
-        best: takes && !all_alike && figure.is_some() && shown(figure) == shown(&best),
+        best: takes
+            && is_contest
+            && !all_alike
+            && figure.is_some()
+            && shown(figure) == shown(&best),
     });
     Some(Row { metric, label: words(metric).0, unit, cells: cells.collect() })
 }

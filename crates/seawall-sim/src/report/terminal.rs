@@ -1,7 +1,7 @@
 //! The report for a terminal.
 
 use super::{
-    comparison::{capacity, cut},
+    comparison::{capacity, cut, level},
     plot::{self, Of, Sample, mean, samples},
     table::{self, Cell, SHORT},
     words::{self, letter, number, outlook, seconds, sentence},
@@ -215,7 +215,8 @@ impl Page {
         let top = self.plot(found, "Offered load, calls a second", offered, is_open, None, "");
         let can = capacity(found);
         let note = can.map_or_else(String::new, |can| format!("; it can serve {}", number(can)));
-        self.plot(found, "Load at the service, requests a second", &service, false, can, &note);
+        let level = level(found).map(|(most, _)| most);
+        self.plot(found, "Load at the service, requests a second", &service, false, level, &note);
         // Goodput against what could be had.
         self.plot(found, "Goodput, calls a second", &goodput, false, is_open.then_some(top), "");
     }

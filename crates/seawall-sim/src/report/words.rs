@@ -18,7 +18,11 @@ pub(super) fn rounded(value: f64) -> f64 {
 pub(super) fn number(value: f64) -> String {
     match rounded(value) {
         value if value.is_nan() => String::new(),
-        value if value.is_finite() && value.abs() >= 1e15 => format!("{value:e}"),
+        value
+            if value.is_finite() && (value.abs() >= 1e15 || value != 0.0 && value.abs() < 1e-9) =>
+        {
+            format!("{value:e}")
+        }
         value => format!("{}", value + 0.0),
     }
 }
@@ -61,6 +65,7 @@ pub(super) fn tick(value: f64) -> String {
 pub(super) fn seconds(value: f64) -> String {
     match value {
         v if v.is_nan() => "none".to_owned(),
+        v if v.abs() >= 1e9 => format!("{v:.0e} s"),
         v if v != 0.0 && v.abs() < 1e-3 => format!("{} us", number(v * 1e6)),
         v if v != 0.0 && v.abs() < 1.0 => format!("{} ms", number(v * 1e3)),
         v => format!("{} s", number(v)),
