@@ -6,8 +6,8 @@ use seawall::{
     testing::Recorder,
 };
 use seawall_sim::{
-    Answer, Arrivals, Contender, Failure, Fault, FaultKind, Plan, Ready, Scenario, Span, Study,
-    request, sleep,
+    Answer, Arrivals, Contender, Failure, Fault, FaultKind, Outlook, Plan, Ready, Scenario, Span,
+    Study, request, sleep,
 };
 use std::{
     sync::{
@@ -278,4 +278,19 @@ fn a_run_after_one_that_panicked_is_as_any_other() {
     std::panic::set_hook(hook);
     assert!(caught.is_err());
     assert_eq!(run(&none), before);
+}
+
+#[test]
+fn a_run_that_ends_while_a_breaker_waits_is_called_too_short_and_not_an_outage_that_lasts() {
+    let mut scenario = calm(30 * S);
+    scenario.load.arrivals = Arrivals::Share(0.3);
+    scenario.faults = vec![Fault::new(FaultKind::Refuse, 5 * S, S)];
+    // It waits for longer than the run goes on.
+    let breaker = Contender::policy("breaker", |_| {
+        CircuitBreaker::builder().failure_threshold(1).recovery_timeout(40 * S).build()
+    });
+    let found = Study::new(scenario).contender(breaker).seeds(2).run();
+    let verdict = &found.findings[0].verdict;
+    assert_eq!(verdict.outlook, Outlook::Unsure, "{}", verdict.text);
+    assert!(verdict.text.starts_with("Comes back later than 24 s after"), "{}", verdict.text);
 }

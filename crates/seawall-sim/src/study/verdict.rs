@@ -75,7 +75,7 @@ impl Verdict {
             ),
             _ => (
                 Outlook::Lasting,
-                format!("Does not come back after {lasted} of trouble, though the cause is gone."),
+                format!("Does not come back within {} after {lasted} of trouble.", rest(scenario)),
             ),
         };
         Self { text, outlook, load: None }
@@ -85,7 +85,8 @@ impl Verdict {
 /// Looks for the load at which it tips, for each policy. False if it was stopped.
 pub(super) fn search(study: &Study, pool: &Pool<'_>, findings: &mut [Finding]) -> bool {
     let scenario = study.plan.scenario();
-    let (Some((from, to)), Some(_)) = (scenario.trouble(), share(scenario)) else { return true };
+    let now = share(scenario);
+    let (Some((from, to)), Some(_)) = (scenario.trouble(), now) else { return true };
     let most = scenario.tiers.iter().map(Tier::capacity).fold(0.0, f64::max);
     if !scenario.load.steps.is_empty() || most * scenario.length.as_secs_f64() > MOST_CALLS {
         return true;
@@ -115,6 +116,15 @@ pub(super) fn search(study: &Study, pool: &Pool<'_>, findings: &mut [Finding]) -
             Outlook::Lasting if load.high <= FINEST => format!(
                 "With this policy the outage of {trouble} does not end, however far the load falls."
             ),
+            Outlook::Lasting if now.is_some_and(|now| load.low >= now) => {
+                verdict.outlook = Outlook::Unsure;
+                verdict.load = None;
+                format!(
+                    "Comes back later than {} after the {trouble} of trouble: this run is too short \
+                     to say when.",
+                    rest(scenario)
+                )
+            }
             Outlook::Lasting => format!(
                 "With this policy the outage of {trouble} lasts until load falls below {} of \
                  capacity.",
@@ -127,7 +137,7 @@ pub(super) fn search(study: &Study, pool: &Pool<'_>, findings: &mut [Finding]) -
                 "{} Up to a load of {} of capacity it does so within {}.",
                 verdict.text,
                 percent(load),
-                seconds(scenario.length.saturating_sub(to).as_secs_f64())
+                rest(scenario)
             ),
         };
     }
@@ -153,8 +163,13 @@ struct Search<'a> {
 
 impl Search<'_> {
     /// The share between `low`, where it comes back, and `high`, where it does not.
-    fn bisect(&self, mut low: f64, mut high: f64, comes_back: impl Fn(f64) -> bool) -> f64 {
-        let mut steps = 0;
+    /// `steps` have been made already.
+    fn bisect(
+        &self,
+        mut steps: usize,
+        (mut low, mut high): (f64, f64),
+        comes_back: impl Fn(f64) -> bool,
+    ) -> f64 {
         while high - low > FINEST && steps < STEPS && !self.pool.is_stopped() {
             let middle = f64::midpoint(low, high);
             if comes_back(middle) {
@@ -174,14 +189,19 @@ impl Search<'_> {
         let now = share(scenario)?;
         // Time for the trouble to settle first.
         let relieved = trouble_ends + Duration::from_secs(20);
-        let found = self.bisect(0.0, now, |load| {
+        let comes_back = |load: f64| {
             let mut eased = scenario.clone();
             eased.load.steps = vec![(relieved, load / now)];
             eased.length = relieved + WATCHED;
             let seen = self.seen(&Plan::new(eased));
             recovery_from(relieved, &seen).is_finite() || drains(&seen)
-        });
-        Some(found)
+        };
+        // A longer run alone may do.
+        if comes_back(now) {
+            self.pool.spare(STEPS - 1);
+            return Some(now);
+        }
+        Some(self.bisect(1, (0.0, now), comes_back))
     }
 
     /// The load up to which a service comes back by itself.
@@ -189,7 +209,7 @@ impl Search<'_> {
         let scenario = self.study.plan.scenario();
         let now = share(scenario)?;
         let (_, trouble_ends) = scenario.trouble()?;
-        let found = self.bisect(now.min(MOST), 1.0, |load| {
+        let found = self.bisect(0, (now.min(MOST), 1.0), |load| {
             let mut loaded = scenario.clone();
             loaded.load.arrivals = Arrivals::Share(load);
             recovery_from(trouble_ends, &self.seen(&Plan::new(loaded))).is_finite()
@@ -214,6 +234,12 @@ fn drains(seen: &Seen) -> bool {
         (Some(after), Some(before)) => after < before,
         _ => false,
     }
+}
+
+/// How long a run goes on after the trouble.
+fn rest(scenario: &Scenario) -> String {
+    let ends = scenario.trouble().map_or(Duration::ZERO, |(_, ends)| ends);
+    seconds(scenario.length.saturating_sub(ends).as_secs_f64())
 }
 
 /// What the model takes for granted.
