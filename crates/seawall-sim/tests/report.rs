@@ -87,9 +87,10 @@ fn every_kind() -> &'static [(&'static str, Findings)] {
         empty.findings[0].series.clear();
         let mut nobody = one.clone();
         nobody.findings.clear();
-        // Too little is left for it to recover in.
+        // Retries that keep a stall of five seconds going.
         let mut lasting = scenario();
-        lasting.faults = vec![Fault::new(FaultKind::Dead, Duration::ZERO, seconds(27))];
+        lasting.load.arrivals = Arrivals::Share(0.8);
+        lasting.faults = vec![Fault::new(FaultKind::Stall, seconds(5), seconds(5))];
         let lasting = Study::new(lasting).contenders((0..3).map(contender)).seeds(2).run();
         let mut calm = scenario();
         calm.faults.clear();
