@@ -4,7 +4,7 @@ use crate::{
     engine,
     measure::Seen,
     model::{Model, nanos, scenario::Scenario},
-    stack::{Client, Contender},
+    stack::{Callers, Contender},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -65,11 +65,9 @@ impl Plan {
         seed: u64,
         stop: &dyn Fn(Duration) -> bool,
     ) -> Seen {
-        let per_shard = contender.is_per_shard();
-        let fleet = contender.make();
-        let calls = |tier, process, shard| fleet(Client { tier, process, shard });
-        let model = Model::new(&self.scenario, seed, self.bin, per_shard, &calls);
+        let callers = Callers::new(&self.scenario, contender);
+        let model = Model::new(&self.scenario, seed, self.bin, contender.is_per_shard());
         let stop = |now| stop(Duration::from_nanos(now));
-        engine::run(model, nanos(self.scenario.length), &stop).seen
+        engine::run(model, &callers, nanos(self.scenario.length), &stop).seen
     }
 }

@@ -1,15 +1,45 @@
 //! Who takes part: policies, and functions under policies.
 
 use crate::{
-    engine::Task,
-    model::{self, Answer, Failure},
+    engine::{Call, Task},
+    model::{self, Answer, Failure, scenario::Scenario},
     trace,
 };
 use seawall::{Error, Policy, config::PolicySpec};
-use std::{fmt, sync::Arc};
+use std::{fmt, rc::Rc, sync::Arc};
 
 /// Begins a call, and tells the world how it ended.
-pub(crate) type Calls = Arc<dyn Fn(Finish) -> Task>;
+pub(crate) type Calls = Box<dyn Fn(Finish) -> Task>;
+
+/// All who call in a run: for each tier what calls it.
+pub(crate) struct Callers(Vec<Vec<Calls>>);
+
+impl Callers {
+    /// Each process that calls a tier has a policy of its own, or one for each shard.
+    pub(crate) fn new(scenario: &Scenario, contender: &Contender) -> Self {
+        let fleet = contender.make();
+        let mut processes = scenario.load.clients.max(1);
+        let mut all = Vec::new();
+        for (tier, number) in scenario.tiers.iter().zip(0..) {
+            let each = if contender.per_shard { tier.shards.max(1) } else { 1 };
+            let of_tier = (0..processes)
+                .flat_map(|process| (0..each).map(move |shard| (process, shard)))
+                .map(|(process, shard)| fleet(Client { tier: number, process, shard }))
+                .collect();
+            all.push(of_tier);
+            processes = tier.shards.max(1);
+        }
+        Self(all)
+    }
+
+    pub(crate) fn begin(&self, call: &Call) -> Task {
+        let task = self.0[call.place.tier as usize][call.caller as usize](call.finish);
+        match call.patience {
+            Some(patience) => trace::leaving(task, patience),
+            None => task,
+        }
+    }
+}
 
 /// Whom to tell.
 #[derive(Debug, Clone, Copy)]
@@ -99,14 +129,14 @@ impl Contender {
         let make = move || {
             let make = make();
             Box::new(move |client| {
-                let policy = Arc::new(make(client));
+                let policy = Rc::new(make(client));
                 let calls = move |finish| -> Task {
-                    let policy = Arc::clone(&policy);
+                    let policy = Rc::clone(&policy);
                     Box::pin(
                         async move { model::finish(finish, &policy.call(trace::operation).await) },
                     )
                 };
-                Arc::new(calls) as Calls
+                Box::new(calls) as Calls
             }) as Fleet
         };
         Self::new(name, about, make)
@@ -127,7 +157,7 @@ impl Contender {
                     let call = function();
                     Box::pin(async move { model::finish(finish, &call.await) })
                 };
-                Arc::new(calls) as Calls
+                Box::new(calls) as Calls
             }) as Fleet
         };
         Self::new(name, "a function", make)

@@ -6,21 +6,21 @@
 
 #[cfg(feature = "testing")]
 pub use live::{Attached, Entered, Scope, World};
+#[cfg(all(feature = "testing", feature = "tokio"))]
+pub(crate) use live::timer;
 #[cfg(feature = "testing")]
 pub(crate) use live::{
-    BreakerMock, CAN_MOCK, RetryMock, breaker_mock, is_active, now, retry_mock, seed, sleep,
+    BreakerMock, CAN_MOCK, RetryMock, Sleep, breaker_mock, is_active, now, retry_mock, seed, sleep,
     sleep_blocking, tell,
 };
-#[cfg(all(feature = "testing", feature = "tokio"))]
-pub(crate) use live::{Sleep, timer};
 
+#[cfg(all(not(feature = "testing"), feature = "tokio"))]
+pub(crate) use absent::timer;
 #[cfg(not(feature = "testing"))]
 pub(crate) use absent::{
-    BreakerMock, CAN_MOCK, RetryMock, breaker_mock, is_active, now, retry_mock, seed, sleep,
+    BreakerMock, CAN_MOCK, RetryMock, Sleep, breaker_mock, is_active, now, retry_mock, seed, sleep,
     sleep_blocking, tell,
 };
-#[cfg(all(not(feature = "testing"), feature = "tokio"))]
-pub(crate) use absent::{Sleep, timer};
 
 #[cfg(not(feature = "testing"))]
 mod absent {
@@ -111,7 +111,7 @@ mod live {
     pub(crate) use crate::testing::{BreakerMock, RetryMock};
     use crate::{erased::BoxFuture, event, event::Event, time};
     use std::{
-        cell::RefCell,
+        cell::{Cell, RefCell},
         collections::HashMap,
         fmt,
         pin::Pin,
@@ -144,6 +144,34 @@ mod live {
         /// [`sleep`](Self::sleep).
         fn timer(&self, limit: Duration) -> Option<BoxFuture<'static, ()>> {
             self.sleep(limit)
+        }
+
+        /// Whether this world keeps waits by number, in place of boxed futures: for an executor whose
+        /// tasks wait by the million. Asked once, where it is driven ([`Scope::drive`]); what it says
+        /// holds for all `sleep` and `timer` there.
+        #[doc(hidden)]
+        fn keeps(&self) -> bool {
+            false
+        }
+
+        /// Begins a wait, never of zero; `usual` tells a timer's from a sleep's.
+        #[doc(hidden)]
+        fn keep(&self, delay: Duration, usual: bool, cx: &mut Context<'_>) -> u64 {
+            let _ = (delay, usual, cx);
+            0
+        }
+
+        /// Whether a kept wait is over: then its number means it no more.
+        #[doc(hidden)]
+        fn poll_kept(&self, number: u64, cx: &mut Context<'_>) -> Poll<()> {
+            let _ = (number, cx);
+            Poll::Pending
+        }
+
+        /// A kept wait is dropped before it is over.
+        #[doc(hidden)]
+        fn drop_kept(&self, number: u64) {
+            let _ = number;
         }
 
         /// Waits for `delay` in blocking code; false if this world does not wait.
@@ -213,16 +241,19 @@ mod live {
         /// # Panics
         /// When called by a method of a [`World`] that is driven.
         pub fn drive<R>(&self, body: impl FnOnce() -> R) -> R {
-            struct Back(Option<Arc<dyn World>>);
+            struct Back(Option<Arc<dyn World>>, bool);
             impl Drop for Back {
                 fn drop(&mut self) {
+                    KEEPS.set(self.1);
                     // The world's destructor is the user's code: not while it is borrowed.
                     drop(DRIVEN.with(|driven| driven.replace(self.0.take())));
                     LIVE.fetch_sub(1, Ordering::Relaxed);
                 }
             }
             LIVE.fetch_add(1, Ordering::Relaxed);
-            let _back = Back(DRIVEN.with(|driven| driven.replace(Some(Arc::clone(&self.world)))));
+            let keeps = self.world.keeps();
+            let outer = DRIVEN.with(|driven| driven.replace(Some(Arc::clone(&self.world))));
+            let _back = Back(outer, KEEPS.replace(keeps));
             body()
         }
 
@@ -392,6 +423,8 @@ mod live {
     thread_local! {
         /// The scope around all others of this thread.
         static DRIVEN: RefCell<Option<Arc<dyn World>>> = const { RefCell::new(None) };
+        /// Whether it keeps waits.
+        static KEEPS: Cell<bool> = const { Cell::new(false) };
     }
     static REGISTRY: LazyLock<Mutex<Worlds>> = LazyLock::new(Mutex::default);
 
@@ -451,15 +484,79 @@ mod live {
     }
 
     /// A world's wait.
-    pub(crate) type Sleep = BoxFuture<'static, ()>;
+    pub(crate) enum Sleep {
+        Boxed(BoxFuture<'static, ()>),
+        /// For the driven world, once it is polled.
+        Unkept {
+            delay: Duration,
+            usual: bool,
+        },
+        /// By the driven world. It never leaves it: its futures are polled there, or not at all.
+        Kept(u64),
+        Done,
+    }
+
+    impl Future for Sleep {
+        type Output = ();
+
+        #[inline]
+        fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+            match &mut *self {
+                Self::Boxed(sleep) => sleep.as_mut().poll(cx),
+                Self::Kept(number) => {
+                    let over = driven(|world| world.poll_kept(*number, cx).is_ready());
+                    if over != Some(true) {
+                        return Poll::Pending;
+                    }
+                    // Forgotten already: its drop is not to tell of it again.
+                    std::mem::forget(std::mem::replace(&mut *self, Self::Done));
+                    Poll::Ready(())
+                }
+                Self::Unkept { delay, usual } => {
+                    if delay.is_zero() {
+                        return Poll::Ready(());
+                    }
+                    if let Some(number) = driven(|world| world.keep(*delay, *usual, cx)) {
+                        *self = Self::Kept(number);
+                    }
+                    Poll::Pending
+                }
+                Self::Done => Poll::Ready(()),
+            }
+        }
+    }
+
+    impl Drop for Sleep {
+        #[inline]
+        fn drop(&mut self) {
+            if let Self::Kept(number) = self {
+                driven(|world| world.drop_kept(*number));
+            }
+        }
+    }
 
     pub(crate) fn sleep(delay: Duration) -> Option<Sleep> {
-        first(|world| world.sleep(delay))
+        wait(delay, false, |world| world.sleep(delay))
     }
 
     #[cfg(feature = "tokio")]
     pub(crate) fn timer(limit: Duration) -> Option<Sleep> {
-        first(|world| world.timer(limit))
+        wait(limit, true, |world| world.timer(limit))
+    }
+
+    #[inline]
+    fn wait(
+        delay: Duration,
+        usual: bool,
+        boxed: impl Fn(&dyn World) -> Option<BoxFuture<'static, ()>>,
+    ) -> Option<Sleep> {
+        if !is_active() {
+            return None;
+        }
+        if !has_entered() && KEEPS.get() {
+            return Some(Sleep::Unkept { delay, usual });
+        }
+        ask_worlds(boxed).map(Sleep::Boxed)
     }
 
     /// Whether there can be mocks in this build.

@@ -5,9 +5,14 @@
 //! set. Both follow the scope's clock where a test or the simulator has put one in place.
 
 use crate::scope;
-use std::{future::poll_fn, num::NonZeroU64, sync::OnceLock, task::Poll, time::Duration};
 #[cfg(feature = "tokio")]
-use std::{pin::Pin, task::Context};
+use std::pin::Pin;
+use std::{
+    num::NonZeroU64,
+    sync::OnceLock,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 /// A reading of a monotonic clock, in whole milliseconds since an epoch that stays the same.
 ///
@@ -165,10 +170,29 @@ pub(crate) fn sleep_blocking(delay: Duration) {
 
 /// Waits for `delay` on tokio's timer, or as the scope says.
 #[cfg(feature = "tokio")]
-pub(crate) async fn sleep(delay: Duration) {
-    match scope::sleep(delay) {
-        Some(sleep) => sleep.await,
-        None => tokio::time::sleep(delay).await,
+pub(crate) const fn sleep(delay: Duration) -> Sleep {
+    Sleep { delay, timer: Timer::Unarmed }
+}
+
+#[cfg(feature = "tokio")]
+pin_project_lite::pin_project! {
+    /// [`sleep`], by hand: an async block would keep what it waits for twice.
+    pub(crate) struct Sleep {
+        delay: Duration,
+        #[pin]
+        timer: Timer,
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl Future for Sleep {
+    type Output = ();
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        let delay = *this.delay;
+        this.timer.poll_for(delay, || scope::sleep(delay), cx)
     }
 }
 
@@ -187,13 +211,19 @@ pin_project_lite::pin_project! {
 impl Timer {
     /// Ready `limit` after the first poll.
     #[cold]
-    pub(crate) fn poll(
+    pub(crate) fn poll(self: Pin<&mut Self>, limit: Duration, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_for(limit, || scope::timer(limit), cx)
+    }
+
+    #[inline]
+    fn poll_for(
         mut self: Pin<&mut Self>,
         limit: Duration,
+        world: impl FnOnce() -> Option<scope::Sleep>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         if let TimerProjection::Unarmed = self.as_mut().project() {
-            self.set(match scope::timer(limit) {
+            self.set(match world() {
                 Some(sleep) => Self::Scope { sleep },
                 None => Self::Tokio { sleep: tokio::time::sleep(limit) },
             });
@@ -207,18 +237,22 @@ impl Timer {
     }
 }
 
-/// Lets other tasks run once, without a timer and on any runtime.
+/// Lets other tasks run once, without a timer and on any runtime: pending once, and ready when it is
+/// polled again.
+pub(crate) fn poll_yield(yielded: &mut bool, cx: &mut Context<'_>) -> Poll<()> {
+    if *yielded {
+        return Poll::Ready(());
+    }
+    *yielded = true;
+    cx.waker().wake_by_ref();
+    Poll::Pending
+}
+
+/// [`poll_yield`], to be awaited.
+#[cfg(test)]
 pub(crate) async fn yield_now() {
     let mut yielded = false;
-    poll_fn(|cx| {
-        if yielded {
-            return Poll::Ready(());
-        }
-        yielded = true;
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
+    std::future::poll_fn(|cx| poll_yield(&mut yielded, cx)).await;
 }
 
 /// What tells one task from another, so that a scope can follow it from thread to thread.

@@ -7,16 +7,31 @@
 mod queue;
 mod slab;
 mod tasks;
-mod timer;
+mod waits;
+mod wakers;
+mod wheel;
 
-use crate::model::{Happening, Model, Step};
+use crate::{
+    model::{Happening, Model, Step},
+    stack::{Callers, Finish},
+};
 use seawall::{BoxFuture, Event, testing::World};
-use std::{cell::RefCell, sync::Arc, task::Waker, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::VecDeque,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
 pub(crate) use queue::Queue;
 pub(crate) use slab::Slab;
-use tasks::{Ready, Tasks};
-use timer::{Sleep, Timers};
+use tasks::{Run, Tasks};
+pub(crate) use waits::Wait;
+use waits::{Sleep, Waits};
+pub(crate) use wakers::Who;
+use wakers::{Wakers, Woken};
 
 /// Readings of the clock start here: room below for what began before.
 const EPOCH: Duration = Duration::from_secs(1 << 20);
@@ -30,10 +45,14 @@ pub(crate) struct Inside {
     /// In ns since the run began.
     pub(crate) now: u64,
     pub(crate) queue: Queue<Happening>,
-    timers: Timers,
-    /// The task that is polled.
+    waits: Waits,
+    pub(crate) wakers: Wakers,
+    /// Tasks that were woken and are not polled yet, in this order.
+    ready: VecDeque<u32>,
+    /// Where the task stands that is polled.
     pub(crate) current: Place,
     pub(crate) model: Model,
+    run: Arc<Run>,
 }
 
 /// Where a task stands in the world.
@@ -47,8 +66,19 @@ pub(crate) struct Place {
     pub(crate) key: u32,
 }
 
+/// A call that is to begin.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call {
+    pub(crate) place: Place,
+    /// Which of the tier's callers makes it.
+    pub(crate) caller: u32,
+    pub(crate) finish: Finish,
+    /// How long its caller waits before going away, if that is limited.
+    pub(crate) patience: Option<Duration>,
+}
+
 /// What a task is.
-pub(crate) type Task = BoxFuture<'static, ()>;
+pub(crate) type Task = Pin<Box<dyn Future<Output = ()>>>;
 
 /// Asks or changes the state. None outside a run, and in a destructor that runs while the state is in
 /// use.
@@ -63,13 +93,17 @@ pub fn sleep(delay: Duration) -> impl Future<Output = ()> + Send {
 }
 
 /// The world that policies see.
-struct Virtual;
+struct Virtual {
+    /// Whether more is of interest than transitions.
+    hears_all: bool,
+}
 
 impl World for Virtual {
     fn now(&self) -> Option<Duration> {
         with(|inside| EPOCH + Duration::from_nanos(inside.now))
     }
 
+    // Asked where somebody has entered another scope.
     fn sleep(&self, delay: Duration) -> Option<BoxFuture<'static, ()>> {
         Some(Box::pin(Sleep::new(delay, false)))
     }
@@ -78,12 +112,34 @@ impl World for Virtual {
         Some(Box::pin(Sleep::new(limit, true)))
     }
 
+    fn keeps(&self) -> bool {
+        true
+    }
+
+    fn keep(&self, delay: Duration, usual: bool, cx: &mut Context<'_>) -> u64 {
+        let wait = with(|inside| inside.wait(delay, usual, cx.waker()));
+        wait.unwrap_or(Wait::NONE).to_bits()
+    }
+
+    fn poll_kept(&self, number: u64, cx: &mut Context<'_>) -> Poll<()> {
+        match with(|inside| inside.is_over(Wait::from_bits(number), cx.waker())) {
+            Some(true) => Poll::Ready(()),
+            _ => Poll::Pending,
+        }
+    }
+
+    fn drop_kept(&self, number: u64) {
+        with(|inside| inside.end_wait(Wait::from_bits(number)));
+    }
+
     fn seed(&self) -> Option<u64> {
         with(|inside| inside.model.next_seed())
     }
 
     fn observe(&self, event: &Event<'_>) {
-        with(|inside| inside.model.hear(inside.now, inside.current, event));
+        if self.hears_all || matches!(event, Event::CircuitBreakerTransition { .. }) {
+            with(|inside| inside.model.hear(inside.now, inside.current, event));
+        }
     }
 }
 
@@ -113,39 +169,40 @@ impl Drop for InPlace {
 ///
 /// # Panics
 /// Inside another run of the same thread.
-pub(crate) fn run(model: Model, end: u64, stop: &dyn Fn(u64) -> bool) -> Model {
+pub(crate) fn run(model: Model, callers: &Callers, end: u64, stop: &dyn Fn(u64) -> bool) -> Model {
     assert!(with(|_| ()).is_none(), "a simulated policy cannot start a simulation");
+    let run = Arc::new(Run::default());
     let inside = Inside {
         now: 0,
         queue: Queue::new(),
-        timers: Timers::new(),
+        waits: Waits::new(),
+        wakers: Wakers::new(),
+        ready: VecDeque::new(),
         current: Place { tier: 0, process: 0, key: 0 },
         model,
+        run: Arc::clone(&run),
     };
+    let world = Virtual { hears_all: inside.model.script.is_some() };
     let in_place = InPlace::put(inside);
-    let ready = Arc::new(Ready::default());
-    seawall::testing::Scope::new(Virtual).drive(|| {
-        let mut tasks = Tasks::new(Arc::clone(&ready));
+    seawall::testing::Scope::new(world).drive(|| {
+        let mut tasks = Tasks::new(run);
         with(|inside| inside.begin(end));
         let mut steps = 0_u32;
-        loop {
-            tasks.poll_ready();
-            steps = steps.wrapping_add(1);
-            if steps % 4096 == 0 {
-                let now = with(|inside| inside.now).unwrap_or_default();
-                if stop(now) {
-                    break;
+        while let Some(next) = with(|inside| inside.next(end)) {
+            // All that is not the engine's own runs here: not while the state is in use.
+            match next {
+                Next::Poll(at) => tasks.poll(at),
+                Next::Wake(waker) => waker.wake(),
+                Next::Drop(wakers) => drop(wakers),
+                Next::Begin(call) => {
+                    tasks.spawn(call.place, || callers.begin(&call));
                 }
+                Next::Nothing => {}
+                Next::Over => break,
             }
-            match with(|inside| inside.step(end)) {
-                Some(Step::Begin(place, begin)) => {
-                    // The user's code makes the future: not while the state is in use.
-                    with(|inside| inside.current = place);
-                    let task = begin();
-                    tasks.spawn(place, task);
-                }
-                Some(Step::Nothing) => {}
-                Some(Step::Over) | None => break,
+            steps = steps.wrapping_add(1);
+            if steps % 4096 == 0 && stop(with(|inside| inside.now).unwrap_or_default()) {
+                break;
             }
         }
         // Calls that are dropped give back their requests: while all is in place.
@@ -156,36 +213,56 @@ pub(crate) fn run(model: Model, end: u64, stop: &dyn Fn(u64) -> bool) -> Model {
     inside.model
 }
 
+/// What is to be done outside.
+enum Next {
+    Nothing,
+    Over,
+    Poll(u32),
+    Wake(Waker),
+    Drop(Vec<Waker>),
+    Begin(Call),
+}
+
 impl Inside {
     fn begin(&mut self, end: u64) {
         self.model.begin(self.now, end, &mut self.queue);
     }
 
-    /// Lets the next thing happen.
-    fn step(&mut self, end: u64) -> Step {
-        let Some((at, what)) = self.queue.pop_before(end) else {
-            self.now = end;
-            return Step::Over;
-        };
-        self.now = at;
-        match what {
-            Happening::Timer(at, number) => {
-                self.timers.fire(at, number);
-                Step::Nothing
-            }
-            what => self.model.step(at, what, &mut self.queue),
-        }
+    /// From now on this task is polled.
+    fn enter(&mut self, task: u32, place: Place, waker: &Waker) {
+        self.current = place;
+        self.wakers.enter(task, waker);
     }
 
-    /// A waker for when `delay` has passed.
-    fn arm(&mut self, delay: u64, usual: bool, waker: &Waker) -> (u32, u32) {
-        let (at, number) = self.timers.insert(waker);
-        let what = Happening::Timer(at, number);
-        if usual {
-            self.queue.after(self.now, delay, what);
-        } else {
-            self.queue.at(self.now.saturating_add(delay), what);
+    /// Lets the next thing happen, once all are polled that were woken.
+    fn next(&mut self, end: u64) -> Next {
+        if let Some(at) = self.ready.pop_front() {
+            return Next::Poll(at);
         }
-        (at, number)
+        if !self.wakers.done.is_empty() {
+            return Next::Drop(std::mem::take(&mut self.wakers.done));
+        }
+        if self.run.has_woken() {
+            self.ready = self.run.take();
+            return Next::Nothing;
+        }
+        let Some((at, what)) = self.queue.pop_before(end) else {
+            self.now = end;
+            return Next::Over;
+        };
+        self.now = at;
+        let step = match what {
+            Happening::Timer(wait) => Step::Wake(self.waits.fire(wait)),
+            what => self.model.step(at, what, &mut self.queue),
+        };
+        match step {
+            Step::Nothing => Next::Nothing,
+            Step::Begin(call) => Next::Begin(call),
+            Step::Wake(who) => match self.wakers.take(who) {
+                Woken::Nobody => Next::Nothing,
+                Woken::Task(at) => Next::Poll(at),
+                Woken::Other(waker) => Next::Wake(waker),
+            },
+        }
     }
 }

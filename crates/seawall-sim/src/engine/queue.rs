@@ -1,20 +1,20 @@
 //! What happens next, and when.
 
-use std::{
-    cmp::{Ordering, Reverse},
-    collections::{BinaryHeap, VecDeque},
-};
+use super::wheel::Wheel;
+use std::{cmp::Ordering, collections::VecDeque};
 
-/// How many constant delays have a line of their own. More go into the heap.
+/// How many constant delays have a line of their own. More go into the wheel.
 const LINES: usize = 8;
+/// Comes after everything.
+const NEVER: (u64, u64) = (u64::MAX, u64::MAX);
 
 /// Things to come, by time; those of one time in the order in which they were put in.
 ///
-/// A heap, and beside it a line for each delay that is always the same (time limits, a network's): what
-/// comes in order needs no sorting.
+/// A wheel, and beside it a line for each delay that is always the same (time limits, a network's):
+/// what comes in order needs no sorting.
 #[derive(Debug)]
 pub(crate) struct Queue<T> {
-    heap: BinaryHeap<Reverse<Entry<T>>>,
+    wheel: Wheel<T>,
     lines: Vec<Line<T>>,
     next: u64,
 }
@@ -22,19 +22,22 @@ pub(crate) struct Queue<T> {
 #[derive(Debug)]
 struct Line<T> {
     delay: u64,
+    /// The key of the first one that waits.
+    first: (u64, u64),
     waiting: VecDeque<Entry<T>>,
 }
 
 #[derive(Debug)]
-struct Entry<T> {
-    at: u64,
+pub(super) struct Entry<T> {
+    pub(super) at: u64,
     /// Breaks ties: what was put in first comes first.
     number: u64,
     what: T,
 }
 
 impl<T> Entry<T> {
-    const fn key(&self) -> (u64, u64) {
+    #[inline]
+    pub(super) const fn key(&self) -> (u64, u64) {
         (self.at, self.number)
     }
 }
@@ -60,11 +63,11 @@ impl<T> Ord for Entry<T> {
 }
 
 impl<T> Queue<T> {
-    pub(crate) const fn new() -> Self {
-        Self { heap: BinaryHeap::new(), lines: Vec::new(), next: 0 }
+    pub(crate) fn new() -> Self {
+        Self { wheel: Wheel::new(), lines: Vec::new(), next: 0 }
     }
 
-    fn entry(&mut self, at: u64, what: T) -> Entry<T> {
+    const fn entry(&mut self, at: u64, what: T) -> Entry<T> {
         self.next += 1;
         Entry { at, number: self.next, what }
     }
@@ -72,39 +75,45 @@ impl<T> Queue<T> {
     /// `what` happens at `at`.
     pub(crate) fn at(&mut self, at: u64, what: T) {
         let entry = self.entry(at, what);
-        self.heap.push(Reverse(entry));
+        self.wheel.push(entry);
     }
 
     /// `what` happens after a `delay` that others have too. `now` never goes back.
     pub(crate) fn after(&mut self, now: u64, delay: u64, what: T) {
         let entry = self.entry(now.saturating_add(delay), what);
         if let Some(line) = self.lines.iter_mut().find(|line| line.delay == delay) {
+            if line.waiting.is_empty() {
+                line.first = entry.key();
+            }
             line.waiting.push_back(entry);
         } else if self.lines.len() < LINES {
-            self.lines.push(Line { delay, waiting: VecDeque::from([entry]) });
+            let first = entry.key();
+            self.lines.push(Line { delay, first, waiting: VecDeque::from([entry]) });
         } else {
-            self.heap.push(Reverse(entry));
+            self.wheel.push(entry);
         }
     }
 
     /// What comes next, if it comes before `end`.
     pub(crate) fn pop_before(&mut self, end: u64) -> Option<(u64, T)> {
-        const NONE: (u64, u64) = (u64::MAX, u64::MAX);
-        let mut first = self.heap.peek().map_or(NONE, |Reverse(entry)| entry.key());
+        let mut first = self.wheel.first().unwrap_or(NEVER);
         let mut from = None;
-        for (n, line) in self.lines.iter().enumerate() {
-            if let Some(entry) = line.waiting.front() {
-                if entry.key() < first {
-                    (first, from) = (entry.key(), Some(n));
-                }
+        for line in &mut self.lines {
+            if line.first < first {
+                first = line.first;
+                from = Some(line);
             }
         }
         if first.0 >= end {
             return None;
         }
         let entry = match from {
-            Some(n) => self.lines[n].waiting.pop_front(),
-            None => self.heap.pop().map(|Reverse(entry)| entry),
+            Some(line) => {
+                let entry = line.waiting.pop_front();
+                line.first = line.waiting.front().map_or(NEVER, Entry::key);
+                entry
+            }
+            None => self.wheel.pop(),
         };
         entry.map(|entry| (entry.at, entry.what))
     }
@@ -113,6 +122,7 @@ impl<T> Queue<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use seawall::Random;
 
     #[test]
     fn what_is_due_first_comes_first_and_ties_keep_their_order() {
@@ -146,5 +156,47 @@ mod tests {
         let order: Vec<_> = std::iter::from_fn(|| queue.pop_before(u64::MAX)).collect();
         assert!(order.is_sorted_by_key(|(at, _)| *at));
         assert_eq!(order.len(), delays.len());
+    }
+
+    /// Delays of all lengths, put in as a run does it: some at the beginning, and then some with each
+    /// that comes. Compared with a list that is sorted by time and number.
+    #[test]
+    fn the_order_is_that_of_a_sorted_list_whatever_the_delays() {
+        let mut random = Random::seeded(5);
+        for round in 0..200_u32 {
+            let mut queue = Queue::new();
+            let mut list: Vec<(u64, u64)> = Vec::new();
+            let mut now = 0;
+            let mut number = 0;
+            let widest = 1 + round % 48;
+            for step in 0..400 {
+                let news = if step < 300 { random.next_u64() % 3 } else { 0 };
+                for _ in 0..news {
+                    number += 1;
+                    let bits = random.next_u64() % u64::from(widest);
+                    let delay = random.next_u64() % (1 << bits);
+                    if random.next_u64() % 4 == 0 {
+                        let delay = 1 << bits;
+                        queue.after(now, delay, number);
+                        list.push((now + delay, number));
+                    } else {
+                        queue.at(now + delay, number);
+                        list.push((now + delay, number));
+                    }
+                }
+                list.sort_unstable_by(|one, other| other.cmp(one));
+                // Now and then it is asked for what is too far.
+                let end = match random.next_u64() % 8 {
+                    0 => now + 1,
+                    _ => u64::MAX,
+                };
+                let expected = list.last().copied().filter(|(at, _)| *at < end);
+                assert_eq!(queue.pop_before(end), expected, "round {round}, step {step}");
+                if let Some((at, _)) = expected {
+                    list.pop();
+                    now = at;
+                }
+            }
+        }
     }
 }

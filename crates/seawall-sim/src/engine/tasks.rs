@@ -3,17 +3,36 @@
 use super::{Place, Task, with};
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, Wake, Waker},
 };
 
-/// The tasks that are to be polled, in the order in which they were woken.
+/// What tells one run from another, and takes what is woken from other threads.
 #[derive(Debug, Default)]
-pub(super) struct Ready(Mutex<VecDeque<u32>>);
+pub(super) struct Run {
+    any: AtomicBool,
+    woken: Mutex<VecDeque<u32>>,
+}
 
-impl Ready {
-    fn queue(&self) -> MutexGuard<'_, VecDeque<u32>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+impl Run {
+    fn push(&self, at: u32) {
+        self.woken.lock().unwrap_or_else(PoisonError::into_inner).push_back(at);
+        // Release: pairs with the Acquire below, which then finds it.
+        self.any.store(true, Ordering::Release);
+    }
+
+    pub(super) fn has_woken(&self) -> bool {
+        self.any.load(Ordering::Acquire)
+    }
+
+    /// What others have woken.
+    pub(super) fn take(&self) -> VecDeque<u32> {
+        let mut woken = self.woken.lock().unwrap_or_else(PoisonError::into_inner);
+        self.any.store(false, Ordering::Relaxed);
+        std::mem::take(&mut *woken)
     }
 }
 
@@ -21,7 +40,7 @@ impl Ready {
 /// polled once in vain.
 struct Bell {
     at: u32,
-    ready: Arc<Ready>,
+    run: Arc<Run>,
 }
 
 impl Wake for Bell {
@@ -30,7 +49,16 @@ impl Wake for Bell {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.ready.queue().push_back(self.at);
+        let woken = with(|inside| {
+            let is_here = Arc::ptr_eq(&inside.run, &self.run);
+            if is_here {
+                inside.ready.push_back(self.at);
+            }
+            is_here
+        });
+        if woken != Some(true) {
+            self.run.push(self.at);
+        }
     }
 }
 
@@ -38,47 +66,49 @@ impl Wake for Bell {
 pub(super) struct Tasks {
     places: Vec<Seat>,
     free: Vec<u32>,
-    ready: Arc<Ready>,
+    run: Arc<Run>,
 }
 
 struct Seat {
-    task: Option<(Place, Task)>,
+    task: Option<Task>,
+    place: Place,
     waker: Waker,
 }
 
 impl Tasks {
-    pub(super) const fn new(ready: Arc<Ready>) -> Self {
-        Self { places: Vec::new(), free: Vec::new(), ready }
+    pub(super) const fn new(run: Arc<Run>) -> Self {
+        Self { places: Vec::new(), free: Vec::new(), run }
     }
 
-    /// Takes a task in, and polls it for the first time.
-    pub(super) fn spawn(&mut self, place: Place, task: Task) {
+    /// Begins a task, and polls it for the first time. `begin` is the user's code.
+    pub(super) fn spawn(&mut self, place: Place, begin: impl FnOnce() -> Task) {
         let at = self.free.pop().unwrap_or_else(|| {
             let at = u32::try_from(self.places.len()).expect("memory ends before numbers do");
-            let waker = Waker::from(Arc::new(Bell { at, ready: Arc::clone(&self.ready) }));
-            self.places.push(Seat { task: None, waker });
+            let waker = Waker::from(Arc::new(Bell { at, run: Arc::clone(&self.run) }));
+            self.places.push(Seat { task: None, place, waker });
             at
         });
-        self.places[at as usize].task = Some((place, task));
-        self.poll(at);
-    }
-
-    /// Polls whatever was woken, until nothing is.
-    pub(super) fn poll_ready(&mut self) {
-        loop {
-            let next = self.ready.queue().pop_front();
-            let Some(at) = next else { return };
-            self.poll(at);
-        }
-    }
-
-    fn poll(&mut self, at: u32) {
         let seat = &mut self.places[at as usize];
-        let Some((place, task)) = &mut seat.task else { return };
-        with(|inside| inside.current = *place);
-        if let Poll::Ready(()) = task.as_mut().poll(&mut Context::from_waker(&seat.waker)) {
-            seat.task = None;
-            self.free.push(at);
+        seat.place = place;
+        with(|inside| inside.enter(at, place, &seat.waker));
+        let task = seat.task.insert(begin());
+        if task.as_mut().poll(&mut Context::from_waker(&seat.waker)).is_ready() {
+            self.end(at);
         }
+    }
+
+    /// Polls a task, if it is still there.
+    pub(super) fn poll(&mut self, at: u32) {
+        let seat = &mut self.places[at as usize];
+        let Some(task) = &mut seat.task else { return };
+        with(|inside| inside.enter(at, seat.place, &seat.waker));
+        if let Poll::Ready(()) = task.as_mut().poll(&mut Context::from_waker(&seat.waker)) {
+            self.end(at);
+        }
+    }
+
+    fn end(&mut self, at: u32) {
+        self.places[at as usize].task = None;
+        self.free.push(at);
     }
 }

@@ -6,16 +6,16 @@ pub(crate) mod scenario;
 mod server;
 
 use crate::{
-    engine::{Place, Slab, Task, with},
+    engine::{Call, Place, Slab, Wait, Who, with},
     measure::Seen,
-    stack::{Calls, Finish},
+    stack::Finish,
     trace::{self, Script},
 };
 use random::{Purpose, Stream};
 use scenario::{Arrivals, FaultKind, Scenario};
 use seawall::Event;
 use server::{Server, Spell};
-use std::{sync::Arc, task::Waker, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 pub(crate) use random::nanos;
 pub use request::request;
@@ -80,7 +80,7 @@ pub enum Answer {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Happening {
     /// For the engine.
-    Timer(u32, u32),
+    Timer(Wait),
     /// The next call of an open loop.
     Call,
     /// A user of a closed loop calls.
@@ -100,9 +100,9 @@ pub(crate) enum Happening {
 /// What the engine is to do next.
 pub(crate) enum Step {
     Nothing,
-    Over,
-    /// To begin a task.
-    Begin(Place, Box<dyn FnOnce() -> Task>),
+    /// To wake whoever waited for it.
+    Wake(Who),
+    Begin(Call),
 }
 
 pub(crate) type Queue = crate::engine::Queue<Happening>;
@@ -113,7 +113,7 @@ pub(crate) struct Request {
     server: u32,
     key: u32,
     /// Whoever waits for the reply.
-    waker: Option<Waker>,
+    who: Who,
     reply: Option<Result<Answer, Failure>>,
     /// Nobody waits any more.
     gone: bool,
@@ -137,9 +137,7 @@ enum What {
 /// The state of a run.
 pub(crate) struct Model {
     scenario: Arc<Scenario>,
-    /// For each tier what calls it.
-    calls: Vec<Vec<Calls>>,
-    /// Each of them is for one shard.
+    /// Each process has a policy for each shard.
     per_shard: bool,
     servers: Vec<Server>,
     /// Where a tier's servers begin.
@@ -167,20 +165,11 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    /// `calls` makes the policy of each process that calls a tier: of (tier, process, shard).
-    pub(crate) fn new(
-        scenario: &Arc<Scenario>,
-        seed: u64,
-        bin: Duration,
-        per_shard: bool,
-        calls: &dyn Fn(u32, u32, u32) -> Calls,
-    ) -> Self {
+    pub(crate) fn new(scenario: &Arc<Scenario>, seed: u64, bin: Duration, per_shard: bool) -> Self {
         let stream = |purpose| Stream::new(seed, purpose);
         let last = scenario.tiers.len().saturating_sub(1);
         let mut servers = Vec::new();
         let mut first = Vec::new();
-        let mut callers = Vec::new();
-        let mut processes = scenario.load.clients.max(1);
         for (number, tier) in scenario.tiers.iter().enumerate() {
             let number = u32::try_from(number).unwrap_or(u32::MAX);
             first.push(u32::try_from(servers.len()).unwrap_or(u32::MAX));
@@ -191,13 +180,6 @@ impl Model {
                 });
                 servers.push(Server::new(number, tier, spells.map(Spell::new).collect()));
             }
-            let shards = if per_shard { tier.shards.max(1) } else { 1 };
-            let of_tier = (0..processes)
-                .flat_map(|process| (0..shards).map(move |shard| (process, shard)))
-                .map(|(process, shard)| calls(number, process, shard))
-                .collect();
-            callers.push(of_tier);
-            processes = tier.shards.max(1);
         }
         let faults = |of: fn(FaultKind) -> Option<f64>| {
             scenario
@@ -227,7 +209,6 @@ impl Model {
         rates.extend(scenario.load.steps.iter().map(|(from, share)| (nanos(*from), rate * share)));
         Self {
             scenario: Arc::clone(scenario),
-            calls: callers,
             per_shard,
             servers,
             first,
@@ -320,7 +301,7 @@ impl Model {
 
     pub(crate) fn step(&mut self, now: u64, what: Happening, queue: &mut Queue) -> Step {
         match what {
-            Happening::Timer(..) => {}
+            Happening::Timer(_) => {}
             Happening::Call => {
                 let client = match &self.script {
                     // Which call it is: all of a trace are of one process.
@@ -335,7 +316,7 @@ impl Model {
             Happening::Done { server, request, life } => {
                 return self.done(now, server, request, life, queue);
             }
-            Happening::Reply(request) => self.replied(request),
+            Happening::Reply(request) => return Step::Wake(self.replied(request)),
             Happening::Turn(server) => self.turn(now, server, queue),
             Happening::Bin => {
                 let waiting = self.servers.iter().map(Server::waiting).sum();
@@ -358,25 +339,17 @@ impl Model {
     }
 
     fn begin_call(&self, place: Place, finish: Finish) -> Step {
-        let of_tier = &self.calls[place.tier as usize];
         let shards = match self.per_shard {
             true => self.scenario.tiers[place.tier as usize].shards.max(1),
             false => 1,
         };
-        if let Some(script) = &self.script {
-            let calls = Arc::clone(&of_tier[(place.key % shards) as usize]);
-            let patience = script.patience(place.process);
-            return Step::Begin(
-                place,
-                Box::new(move || match patience {
-                    Some(patience) => trace::leaving(calls(finish), patience),
-                    None => calls(finish),
-                }),
-            );
-        }
-        let at = (place.process * shards + place.key % shards) as usize;
-        let calls = Arc::clone(&of_tier[at]);
-        Step::Begin(place, Box::new(move || calls(finish)))
+        // All of a trace are of one process, and the place tells which call it is.
+        let (process, patience) = match &self.script {
+            Some(script) => (0, script.patience(place.process)),
+            None => (place.process, None),
+        };
+        let caller = process * shards + place.key % shards;
+        Step::Begin(Call { place, caller, finish, patience })
     }
 
     /// What is to be told of a call of a client.
@@ -399,20 +372,13 @@ impl Model {
     }
 
     /// A request sets out from where a task stands.
-    fn send(
-        &mut self,
-        now: u64,
-        place: Place,
-        what: What,
-        waker: &Waker,
-        queue: &mut Queue,
-    ) -> u32 {
+    fn send(&mut self, now: u64, place: Place, what: What, who: Who, queue: &mut Queue) -> u32 {
         let tier = place.tier as usize;
         let server = self.first[tier] + place.key % self.scenario.tiers[tier].shards.max(1);
         let request = self.requests.insert(Request {
             server,
             key: place.key,
-            waker: Some(waker.clone()),
+            who,
             reply: None,
             gone: false,
             over: false,
@@ -479,14 +445,14 @@ impl Model {
         self.travel(now, Happening::Reply(at), queue);
     }
 
-    fn replied(&mut self, at: u32) {
-        let Some(request) = self.requests.get_mut(at) else { return };
+    fn replied(&mut self, at: u32) -> Who {
+        let Some(request) = self.requests.get_mut(at) else { return Who::NOBODY };
         request.over = true;
         if request.gone {
             self.requests.remove(at);
-        } else if let Some(waker) = request.waker.take() {
-            waker.wake();
+            return Who::NOBODY;
         }
+        std::mem::replace(&mut request.who, Who::NOBODY)
     }
 
     /// The measurement is over.

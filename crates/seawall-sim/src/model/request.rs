@@ -35,11 +35,12 @@ impl Future for Answering {
         let sent = &mut self.sent;
         let reply = with(|inside| {
             let (now, place) = (inside.now, inside.current);
-            let model = &mut inside.model;
+            let (model, wakers) = (&mut inside.model, &mut inside.wakers);
             let Some(at) = *sent else {
                 let contended = model.scenario.tiers[place.tier as usize].contended;
                 let what = if contended { What::Read(0) } else { What::Work };
-                *sent = Some(model.send(now, place, what, cx.waker(), &mut inside.queue));
+                let who = wakers.who(cx.waker());
+                *sent = Some(model.send(now, place, what, who, &mut inside.queue));
                 return None;
             };
             let request = model.requests.get_mut(at)?;
@@ -50,14 +51,13 @@ impl Future for Answering {
                 // Whoever has read the row writes it next.
                 if let (What::Read(version), Ok(_)) = (read, reply) {
                     let what = What::Write(version);
-                    *sent = Some(model.send(now, place, what, cx.waker(), &mut inside.queue));
+                    let who = wakers.who(cx.waker());
+                    *sent = Some(model.send(now, place, what, who, &mut inside.queue));
                     return None;
                 }
                 return Some(reply);
             }
-            if let Some(waker) = &mut request.waker {
-                waker.clone_from(cx.waker());
-            }
+            wakers.replace(&mut request.who, cx.waker());
             None
         });
         reply.flatten().map_or(Poll::Pending, Poll::Ready)
@@ -71,7 +71,7 @@ impl Drop for Answering {
                 let requests = &mut inside.model.requests;
                 if let Some(request) = requests.get_mut(at) {
                     request.gone = true;
-                    request.waker = None;
+                    inside.wakers.forget(&mut request.who);
                     if request.over {
                         requests.remove(at);
                     }

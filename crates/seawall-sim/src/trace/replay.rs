@@ -8,7 +8,7 @@ use crate::{
         Model,
         scenario::{Arrivals, Scenario},
     },
-    stack::{Client, Contender},
+    stack::{Callers, Contender},
 };
 use seawall::trace::Outcome;
 use serde::{Serialize, Serializer};
@@ -224,11 +224,10 @@ fn run(trace: &Trace, contender: &Contender, seed: u64, bin: Duration) -> Replay
     scenario.load.arrivals = Arrivals::Recorded(Vec::new());
     scenario.tiers[0].shards = u32::try_from(trace.keys().len()).unwrap_or(u32::MAX);
     let scenario = Arc::new(scenario);
-    let fleet = contender.make();
-    let calls = |tier, process, shard| fleet(Client { tier, process, shard });
-    let mut model = Model::new(&scenario, seed, bin, contender.is_per_shard(), &calls);
+    let callers = Callers::new(&scenario, contender);
+    let mut model = Model::new(&scenario, seed, bin, contender.is_per_shard());
     model.script = Some(Box::new(Script::new(trace, seed)));
-    let mut model = engine::run(model, crate::model::nanos(end), &|_| false);
+    let mut model = engine::run(model, &callers, crate::model::nanos(end), &|_| false);
     let script = model.script.take().expect("it was put there above");
     let Seen { bins, total, opened, .. } = model.seen;
     let tripped = script.moves.iter().find(|moved| moved.to == "open").map(|moved| moved.at);

@@ -265,6 +265,9 @@ impl Backoff {
         let factor = match self.strategy {
             BackoffStrategy::Fixed | BackoffStrategy::Decorrelated => 1.0,
             BackoffStrategy::Linear => 1.0 + retries_before * self.multiplier,
+            // Exact, and what most calls ask for: most need no third retry.
+            BackoffStrategy::Exponential if n <= 1 => 1.0,
+            BackoffStrategy::Exponential if n == 2 => self.multiplier,
             BackoffStrategy::Exponential => self.multiplier.powf(retries_before),
             BackoffStrategy::Fibonacci => fibonacci(n),
             BackoffStrategy::Custom(delay) => return delay(n).min(self.cap),
@@ -294,6 +297,10 @@ fn scale(duration: Duration, factor: f64, cap: Duration) -> Duration {
     // Zero first: 0 * infinity is NaN.
     if duration.is_zero() || factor <= 0.0 {
         return Duration::ZERO;
+    }
+    // Most first delays, and the upper end of most jitter.
+    if factor == 1.0 {
+        return duration.min(cap);
     }
     // Nanoseconds, so that ordinary settings come out exact.
     let nanos = nanos_of(duration) * factor;

@@ -9,10 +9,17 @@ use crate::{
     event,
     policy::{BlockingPolicy, Policy},
     scope::{self, RetryMock},
-    time::{Moment, Tick},
+    time::{Moment, Tick, poll_yield},
     verdict::{Classify, Verdict},
 };
-use std::{collections::VecDeque, time::Duration};
+use pin_project_lite::pin_project;
+use std::{
+    collections::VecDeque,
+    ops::ControlFlow,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 /// What an outcome means to a retry.
 #[inline]
@@ -263,11 +270,13 @@ where
         // A scope of its own: what is borrowed in it is not kept over the await behind it.
         let more = 'more: {
             let started = source.settings().started();
+            let pause = |delay, made, mocked| wait(source.sleeper(), delay, made, mocked);
             if let Some(mock) = scope::retry_mock() {
-                break 'more Box::pin(again(Call::new(source, started, Some(mock)), &op, None));
+                let call = Call::new(source, started, Some(mock));
+                break 'more Box::pin(Again::new(call, &op, pause, None));
             }
             // By arms: a value is not to be copied through memory only since some error might be.
-            let outcome = match op().await {
+            let (outcome, verdict) = match op().await {
                 Ok(value) => match source.verdict(Ok(&value)) {
                     Verdict::Success => {
                         source.first_success();
@@ -280,44 +289,122 @@ where
                     (Err(error), verdict)
                 }
             };
-            Box::pin(again(Call::new(source, started, None), &op, Some(outcome)))
+            match Again::after(source, started, (outcome, verdict), &op, pause) {
+                ControlFlow::Break(outcome) => return outcome,
+                ControlFlow::Continue(more) => more,
+            }
         };
         more.await
     }
 }
 
-/// An outcome that was seen already, with its verdict.
-type Seen<T, E> = Option<(Result<T, Error<E>>, Verdict)>;
+pin_project! {
+    /// What follows the first attempt, by hand: an async block would keep most of it twice.
+    struct Again<'a, 'op, T, E, R, F, Fut, P, W>
+    where
+        R: Source<T, E>,
+    {
+        call: Call<'a, T, E, R>,
+        op: &'op F,
+        pause: P,
+        #[pin]
+        stage: Stage<Fut, W>,
+    }
+}
 
-#[cold]
-async fn again<T, E, R, F, Fut>(
-    mut call: Call<'_, T, E, R>,
-    op: &F,
-    mut seen: Seen<T, E>,
-) -> Result<T, Error<E>>
+pin_project! {
+    /// Where a call stands.
+    #[project = StageProjection]
+    enum Stage<Fut, W> {
+        /// Before an attempt.
+        Ready,
+        Attempt { #[pin] attempt: Fut },
+        Pause { #[pin] wait: W },
+        /// Also while the user's code runs that begins an attempt or reads an outcome.
+        Ended,
+    }
+}
+
+impl<'a, 'op, T, E, R, F, Fut, P, W> Again<'a, 'op, T, E, R, F, Fut, P, W>
 where
-    T: Send,
-    E: Send + 'static,
-    R: Waiting<T, E> + Send + Sync,
-    F: Fn() -> Fut + Send + Sync,
-    Fut: Future<Output = Result<T, Error<E>>> + Send,
+    E: 'static,
+    R: Source<T, E>,
+    F: Fn() -> Fut,
+    P: Fn(Duration, u64, bool) -> W,
 {
-    loop {
-        let (outcome, verdict) = match seen.take() {
-            Some(first) => first,
-            None => {
-                let outcome = match call.injected() {
-                    Some(error) => Err(error),
-                    None => op().await,
-                };
-                let verdict = call.source.verdict(outcome.as_ref());
-                (outcome, verdict)
-            }
+    fn new(call: Call<'a, T, E, R>, op: &'op F, pause: P, delay: Option<Duration>) -> Self {
+        let stage = match delay {
+            Some(delay) => Stage::Pause { wait: pause(delay, call.made(), call.is_mocked()) },
+            None => Stage::Ready,
         };
+        Self { call, op, pause, stage }
+    }
+
+    /// After a first outcome that is not a success. Boxed, so that the hot future stays small.
+    #[cold]
+    fn after(
+        source: &'a R,
+        started: Option<Moment>,
+        (outcome, verdict): (Result<T, Error<E>>, Verdict),
+        op: &'op F,
+        pause: P,
+    ) -> ControlFlow<Result<T, Error<E>>, Pin<Box<Self>>> {
+        let mut call = Call::new(source, started, None);
         match call.settle(outcome, verdict) {
-            Step::Return(outcome) => return outcome,
+            Step::Return(outcome) => ControlFlow::Break(outcome),
             Step::Wait(delay) => {
-                wait(call.source.sleeper(), delay, call.made(), call.is_mocked()).await;
+                ControlFlow::Continue(Box::pin(Self::new(call, op, pause, Some(delay))))
+            }
+        }
+    }
+}
+
+impl<'a, T, E, R, F, Fut, P, W> Future for Again<'a, '_, T, E, R, F, Fut, P, W>
+where
+    E: 'static,
+    R: Source<T, E>,
+    F: Fn() -> Fut,
+    Fut: Future<Output = Result<T, Error<E>>>,
+    P: Fn(Duration, u64, bool) -> W,
+    W: Future<Output = ()>,
+{
+    type Output = Result<T, Error<E>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            let outcome = match this.stage.as_mut().project() {
+                StageProjection::Attempt { attempt } => {
+                    let outcome = ready!(attempt.poll(cx));
+                    // Nothing of the attempt lives on while its outcome is read.
+                    this.stage.set(Stage::Ended);
+                    outcome
+                }
+                StageProjection::Pause { wait } => {
+                    ready!(wait.poll(cx));
+                    this.stage.set(Stage::Ready);
+                    continue;
+                }
+                StageProjection::Ready => {
+                    this.stage.set(Stage::Ended);
+                    match this.call.injected() {
+                        Some(error) => Err(error),
+                        None => {
+                            this.stage.set(Stage::Attempt { attempt: (this.op)() });
+                            continue;
+                        }
+                    }
+                }
+                // Polled after its end, or after a panic.
+                StageProjection::Ended => return Poll::Pending,
+            };
+            let verdict = this.call.source.verdict(outcome.as_ref());
+            match this.call.settle(outcome, verdict) {
+                Step::Return(outcome) => return Poll::Ready(outcome),
+                Step::Wait(delay) => {
+                    let wait = (this.pause)(delay, this.call.made(), this.call.is_mocked());
+                    this.stage.set(Stage::Pause { wait });
+                }
             }
         }
     }
@@ -354,7 +441,7 @@ where
 fn again_blocking<T, E, R, F>(
     mut call: Call<'_, T, E, R>,
     op: F,
-    mut seen: Seen<T, E>,
+    mut seen: Option<(Result<T, Error<E>>, Verdict)>,
 ) -> Result<T, Error<E>>
 where
     E: 'static,
@@ -376,16 +463,53 @@ where
 
 /// A delay of zero is no wait: no timer, and after a few of them other tasks get a turn.
 /// Neither is that of a mocked call, whatever its sleeper: only a test's clock moves on by it.
-pub(crate) async fn wait(sleeper: &impl Sleeper, delay: Duration, made: u64, mocked: bool) {
+pub(crate) fn wait<S: Sleeper>(
+    sleeper: &S,
+    delay: Duration,
+    made: u64,
+    mocked: bool,
+) -> Wait<impl Future<Output = ()> + Send + use<'_, S>> {
+    let yields = made % 8 == 0;
     if mocked {
-        if let Some(sleep) = scope::sleep(delay) {
-            sleep.await;
-        }
-    } else if !delay.is_zero() {
-        return sleeper.sleep(delay).await;
+        Wait::Mocked { delay, sleep: None, yields }
+    } else if delay.is_zero() {
+        Wait::Yield { yielded: !yields }
+    } else {
+        Wait::Sleep { sleep: sleeper.sleep(delay) }
     }
-    if made % 8 == 0 {
-        crate::time::yield_now().await;
+}
+
+pin_project! {
+    /// The wait of [`wait`].
+    #[project = WaitProjection]
+    pub(crate) enum Wait<S> {
+        Sleep { #[pin] sleep: S },
+        Mocked { delay: Duration, sleep: Option<scope::Sleep>, yields: bool },
+        Yield { yielded: bool },
+    }
+}
+
+impl<S: Future<Output = ()>> Future for Wait<S> {
+    type Output = ();
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        match self.as_mut().project() {
+            WaitProjection::Sleep { sleep } => sleep.poll(cx),
+            WaitProjection::Yield { yielded } => poll_yield(yielded, cx),
+            WaitProjection::Mocked { delay, sleep, yields } => {
+                if sleep.is_none() {
+                    *sleep = scope::sleep(*delay);
+                }
+                if let Some(sleep) = sleep {
+                    ready!(Pin::new(sleep).poll(cx));
+                }
+                let mut yielded = !*yields;
+                let polled = poll_yield(&mut yielded, cx);
+                self.set(Self::Yield { yielded });
+                polled
+            }
+        }
     }
 }
 
