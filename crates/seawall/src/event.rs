@@ -211,11 +211,17 @@ pub(crate) fn tell(event: &Event<'_>, own: &[Arc<dyn Observe>]) {
     guarded(|| telemetry::emit(event));
 }
 
+/// Whether anyone would hear of what is no change of a breaker: else the event need not be made.
+#[inline]
+pub(crate) fn is_heard(own: &[Arc<dyn Observe>]) -> bool {
+    telemetry::IS_THERE || !own.is_empty() || ANYONE.load(Ordering::Relaxed) || scope::hears()
+}
+
 /// Whether anyone but a policy's own observers would hear of a rejection, the one event that can
 /// come thousands of times a second.
 #[inline]
 pub(crate) fn rejections_are_heard() -> bool {
-    ANYONE.load(Ordering::Relaxed) || scope::is_active() || telemetry::hears_rejections()
+    ANYONE.load(Ordering::Relaxed) || scope::hears() || telemetry::hears_rejections()
 }
 
 /// Runs `listener`; a panic in it has been reported by the panic hook and ends here.

@@ -4,13 +4,13 @@
 //! found by the tokio task that runs, else by the thread, and exists with the feature `testing`
 //! only: without it every question here is answered `None` at compile time.
 
-#[cfg(feature = "testing")]
-pub use live::{Attached, Entered, Scope, World};
 #[cfg(all(feature = "testing", feature = "tokio"))]
 pub(crate) use live::timer;
 #[cfg(feature = "testing")]
+pub use live::{Attached, Entered, Keeper, Scope, World};
+#[cfg(feature = "testing")]
 pub(crate) use live::{
-    BreakerMock, CAN_MOCK, RetryMock, Sleep, breaker_mock, is_active, now, retry_mock, seed, sleep,
+    BreakerMock, CAN_MOCK, RetryMock, Sleep, breaker_mock, hears, now, retry_mock, seed, sleep,
     sleep_blocking, tell,
 };
 
@@ -18,7 +18,7 @@ pub(crate) use live::{
 pub(crate) use absent::timer;
 #[cfg(not(feature = "testing"))]
 pub(crate) use absent::{
-    BreakerMock, CAN_MOCK, RetryMock, Sleep, breaker_mock, is_active, now, retry_mock, seed, sleep,
+    BreakerMock, CAN_MOCK, RetryMock, Sleep, breaker_mock, hears, now, retry_mock, seed, sleep,
     sleep_blocking, tell,
 };
 
@@ -29,6 +29,11 @@ mod absent {
 
     #[inline(always)]
     pub(crate) const fn is_active() -> bool {
+        false
+    }
+
+    #[inline(always)]
+    pub(crate) const fn hears() -> bool {
         false
     }
 
@@ -146,32 +151,12 @@ mod live {
             self.sleep(limit)
         }
 
-        /// Whether this world keeps waits by number, in place of boxed futures: for an executor whose
-        /// tasks wait by the million. Asked once, where it is driven ([`Scope::drive`]); what it says
-        /// holds for all `sleep` and `timer` there.
+        /// What keeps this world's waits by number, in place of boxed futures: for an executor whose tasks
+        /// wait by the million. Asked once, where the world is driven ([`Scope::drive`]); what there is
+        /// then holds for all `sleep` and `timer`.
         #[doc(hidden)]
-        fn keeps(&self) -> bool {
-            false
-        }
-
-        /// Begins a wait, never of zero; `usual` tells a timer's from a sleep's.
-        #[doc(hidden)]
-        fn keep(&self, delay: Duration, usual: bool, cx: &mut Context<'_>) -> u64 {
-            let _ = (delay, usual, cx);
-            0
-        }
-
-        /// Whether a kept wait is over: then its number means it no more.
-        #[doc(hidden)]
-        fn poll_kept(&self, number: u64, cx: &mut Context<'_>) -> Poll<()> {
-            let _ = (number, cx);
-            Poll::Pending
-        }
-
-        /// A kept wait is dropped before it is over.
-        #[doc(hidden)]
-        fn drop_kept(&self, number: u64) {
-            let _ = number;
+        fn keeper(&self) -> Option<&'static dyn Keeper> {
+            None
         }
 
         /// Waits for `delay` in blocking code; false if this world does not wait.
@@ -183,6 +168,12 @@ mod live {
         /// The seed of the next call's jitter.
         fn seed(&self) -> Option<u64> {
             None
+        }
+
+        /// Whether a driven world hears of changes of breakers only. Asked once, as `keeper`.
+        #[doc(hidden)]
+        fn hears_transitions_only(&self) -> bool {
+            false
         }
 
         /// Hears of an event.
@@ -201,6 +192,19 @@ mod live {
         fn breaker_mock(&self) -> Option<BreakerMock> {
             None
         }
+    }
+
+    /// Waits by number.
+    #[doc(hidden)]
+    pub trait Keeper: Sync {
+        /// Begins a wait, never of zero; `usual` tells a timer's from a sleep's.
+        fn begin(&self, delay: Duration, usual: bool, cx: &mut Context<'_>) -> u64;
+
+        /// Whether a wait is over: then its number means it no more.
+        fn poll(&self, number: u64, cx: &mut Context<'_>) -> Poll<()>;
+
+        /// A wait is dropped before it is over.
+        fn end(&self, number: u64);
     }
 
     /// A [`World`] that can be entered by tasks and threads.
@@ -241,19 +245,20 @@ mod live {
         /// # Panics
         /// When called by a method of a [`World`] that is driven.
         pub fn drive<R>(&self, body: impl FnOnce() -> R) -> R {
-            struct Back(Option<Arc<dyn World>>, bool);
+            struct Back(Option<Arc<dyn World>>, Option<&'static dyn Keeper>, bool);
             impl Drop for Back {
                 fn drop(&mut self) {
-                    KEEPS.set(self.1);
+                    KEEPER.set(self.1);
+                    TRANSITIONS_ONLY.set(self.2);
                     // The world's destructor is the user's code: not while it is borrowed.
                     drop(DRIVEN.with(|driven| driven.replace(self.0.take())));
                     LIVE.fetch_sub(1, Ordering::Relaxed);
                 }
             }
             LIVE.fetch_add(1, Ordering::Relaxed);
-            let keeps = self.world.keeps();
+            let (keeper, only) = (self.world.keeper(), self.world.hears_transitions_only());
             let outer = DRIVEN.with(|driven| driven.replace(Some(Arc::clone(&self.world))));
-            let _back = Back(outer, KEEPS.replace(keeps));
+            let _back = Back(outer, KEEPER.replace(keeper), TRANSITIONS_ONLY.replace(only));
             body()
         }
 
@@ -423,8 +428,10 @@ mod live {
     thread_local! {
         /// The scope around all others of this thread.
         static DRIVEN: RefCell<Option<Arc<dyn World>>> = const { RefCell::new(None) };
-        /// Whether it keeps waits.
-        static KEEPS: Cell<bool> = const { Cell::new(false) };
+        /// What keeps its waits.
+        static KEEPER: Cell<Option<&'static dyn Keeper>> = const { Cell::new(None) };
+        /// Whether it hears of transitions only.
+        static TRANSITIONS_ONLY: Cell<bool> = const { Cell::new(false) };
     }
     static REGISTRY: LazyLock<Mutex<Worlds>> = LazyLock::new(Mutex::default);
 
@@ -486,14 +493,18 @@ mod live {
     /// A world's wait.
     pub(crate) enum Sleep {
         Boxed(BoxFuture<'static, ()>),
-        /// For the driven world, once it is polled.
-        Unkept {
+        Kept { keeper: &'static dyn Keeper, kept: Kept },
+    }
+
+    /// A wait by number.
+    pub(crate) enum Kept {
+        /// Begins when it is polled.
+        Idle {
             delay: Duration,
             usual: bool,
         },
-        /// By the driven world. It never leaves it: its futures are polled there, or not at all.
-        Kept(u64),
-        Done,
+        Begun(u64),
+        Over,
     }
 
     impl Future for Sleep {
@@ -501,36 +512,30 @@ mod live {
 
         #[inline]
         fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-            match &mut *self {
-                Self::Boxed(sleep) => sleep.as_mut().poll(cx),
-                Self::Kept(number) => {
-                    let over = driven(|world| world.poll_kept(*number, cx).is_ready());
-                    if over != Some(true) {
-                        return Poll::Pending;
-                    }
-                    // Forgotten already: its drop is not to tell of it again.
-                    std::mem::forget(std::mem::replace(&mut *self, Self::Done));
-                    Poll::Ready(())
+            let (keeper, kept) = match &mut *self {
+                Self::Boxed(sleep) => return sleep.as_mut().poll(cx),
+                Self::Kept { keeper, kept } => (keeper, kept),
+            };
+            match *kept {
+                Kept::Begun(number) => match keeper.poll(number, cx) {
+                    Poll::Ready(()) => *kept = Kept::Over,
+                    Poll::Pending => return Poll::Pending,
+                },
+                Kept::Idle { delay, usual } if !delay.is_zero() => {
+                    *kept = Kept::Begun(keeper.begin(delay, usual, cx));
+                    return Poll::Pending;
                 }
-                Self::Unkept { delay, usual } => {
-                    if delay.is_zero() {
-                        return Poll::Ready(());
-                    }
-                    if let Some(number) = driven(|world| world.keep(*delay, *usual, cx)) {
-                        *self = Self::Kept(number);
-                    }
-                    Poll::Pending
-                }
-                Self::Done => Poll::Ready(()),
+                Kept::Idle { .. } | Kept::Over => {}
             }
+            Poll::Ready(())
         }
     }
 
     impl Drop for Sleep {
         #[inline]
         fn drop(&mut self) {
-            if let Self::Kept(number) = self {
-                driven(|world| world.drop_kept(*number));
+            if let Self::Kept { keeper, kept: Kept::Begun(number) } = self {
+                keeper.end(*number);
             }
         }
     }
@@ -553,8 +558,8 @@ mod live {
         if !is_active() {
             return None;
         }
-        if !has_entered() && KEEPS.get() {
-            return Some(Sleep::Unkept { delay, usual });
+        if let (Some(keeper), false) = (KEEPER.get(), has_entered()) {
+            return Some(Sleep::Kept { keeper, kept: Kept::Idle { delay, usual } });
         }
         ask_worlds(boxed).map(Sleep::Boxed)
     }
@@ -576,6 +581,11 @@ mod live {
         first(|world| world.sleep_blocking(delay).then_some(())).is_some()
     }
 
+    /// Whether anyone here hears more than changes of breakers.
+    pub(crate) fn hears() -> bool {
+        is_active() && (has_entered() || !TRANSITIONS_ONLY.get())
+    }
+
     pub(crate) fn tell(event: &Event<'_>) {
         if is_active() {
             if has_entered() {
@@ -583,7 +593,9 @@ mod live {
                     event::guarded(|| world.observe(event));
                 }
             }
-            driven(|world| event::guarded(|| world.observe(event)));
+            if !TRANSITIONS_ONLY.get() || matches!(event, Event::CircuitBreakerTransition { .. }) {
+                driven(|world| event::guarded(|| world.observe(event)));
+            }
         }
     }
 }

@@ -210,7 +210,7 @@ pin_project_lite::pin_project! {
 #[cfg(feature = "tokio")]
 impl Timer {
     /// Ready `limit` after the first poll.
-    #[cold]
+    #[inline(never)]
     pub(crate) fn poll(self: Pin<&mut Self>, limit: Duration, cx: &mut Context<'_>) -> Poll<()> {
         self.poll_for(limit, || scope::timer(limit), cx)
     }
@@ -222,17 +222,25 @@ impl Timer {
         world: impl FnOnce() -> Option<scope::Sleep>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
-        if let TimerProjection::Unarmed = self.as_mut().project() {
-            self.set(match world() {
-                Some(sleep) => Self::Scope { sleep },
-                None => Self::Tokio { sleep: tokio::time::sleep(limit) },
-            });
+        match self.as_mut().project() {
+            TimerProjection::Tokio { sleep } => return sleep.poll(cx),
+            TimerProjection::Scope { sleep } => return Pin::new(sleep).poll(cx),
+            TimerProjection::Unarmed => {}
         }
-        match self.project() {
-            TimerProjection::Tokio { sleep } => sleep.poll(cx),
-            TimerProjection::Scope { sleep } => Pin::new(sleep).poll(cx),
-            // Armed above.
-            TimerProjection::Unarmed => Poll::Pending,
+        match world() {
+            Some(mut sleep) => {
+                let polled = Pin::new(&mut sleep).poll(cx);
+                self.set(Self::Scope { sleep });
+                polled
+            }
+            None => {
+                self.set(Self::Tokio { sleep: tokio::time::sleep(limit) });
+                match self.project() {
+                    TimerProjection::Tokio { sleep } => sleep.poll(cx),
+                    // Armed above.
+                    _ => Poll::Pending,
+                }
+            }
         }
     }
 }

@@ -15,21 +15,17 @@ use crate::{
     model::{Happening, Model, Step},
     stack::{Callers, Finish},
 };
-use seawall::{BoxFuture, Event, testing::World};
-use std::{
-    cell::RefCell,
-    collections::VecDeque,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, Waker},
-    time::Duration,
+use seawall::{
+    BoxFuture, Event,
+    testing::{Keeper, World},
 };
+use std::{cell::RefCell, collections::VecDeque, pin::Pin, sync::Arc, task::Waker, time::Duration};
 
 pub(crate) use queue::Queue;
 pub(crate) use slab::Slab;
 use tasks::{Run, Tasks};
 pub(crate) use waits::Wait;
-use waits::{Sleep, Waits};
+use waits::{Policies, Sleep, Waits};
 pub(crate) use wakers::Who;
 use wakers::{Wakers, Woken};
 
@@ -112,34 +108,20 @@ impl World for Virtual {
         Some(Box::pin(Sleep::new(limit, true)))
     }
 
-    fn keeps(&self) -> bool {
-        true
-    }
-
-    fn keep(&self, delay: Duration, usual: bool, cx: &mut Context<'_>) -> u64 {
-        let wait = with(|inside| inside.wait(delay, usual, cx.waker()));
-        wait.unwrap_or(Wait::NONE).to_bits()
-    }
-
-    fn poll_kept(&self, number: u64, cx: &mut Context<'_>) -> Poll<()> {
-        match with(|inside| inside.is_over(Wait::from_bits(number), cx.waker())) {
-            Some(true) => Poll::Ready(()),
-            _ => Poll::Pending,
-        }
-    }
-
-    fn drop_kept(&self, number: u64) {
-        with(|inside| inside.end_wait(Wait::from_bits(number)));
+    fn keeper(&self) -> Option<&'static dyn Keeper> {
+        Some(&Policies)
     }
 
     fn seed(&self) -> Option<u64> {
         with(|inside| inside.model.next_seed())
     }
 
+    fn hears_transitions_only(&self) -> bool {
+        !self.hears_all
+    }
+
     fn observe(&self, event: &Event<'_>) {
-        if self.hears_all || matches!(event, Event::CircuitBreakerTransition { .. }) {
-            with(|inside| inside.model.hear(inside.now, inside.current, event));
-        }
+        with(|inside| inside.model.hear(inside.now, inside.current, event));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Inside, wakers::Who, with};
 use crate::model::Happening;
+use seawall::testing::Keeper;
 use std::{
     pin::Pin,
     task::{Context, Poll, Waker},
@@ -18,14 +19,14 @@ pub(crate) struct Wait {
 
 impl Wait {
     /// Nobody's.
-    pub(super) const NONE: Self = Self { at: u32::MAX, number: u32::MAX };
+    const NONE: Self = Self { at: u32::MAX, number: u32::MAX };
 
-    pub(super) const fn to_bits(self) -> u64 {
+    const fn to_bits(self) -> u64 {
         (self.at as u64) << 32 | self.number as u64
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
-    pub(super) const fn from_bits(bits: u64) -> Self {
+    const fn from_bits(bits: u64) -> Self {
         Self { at: (bits >> 32) as u32, number: bits as u32 }
     }
 }
@@ -42,6 +43,7 @@ impl Waits {
         Self { places: Vec::new(), free: Vec::new() }
     }
 
+    #[inline(always)]
     fn insert(&mut self, who: Who) -> Wait {
         let at = self.free.pop().unwrap_or_else(|| {
             self.places.push((0, Who::NOBODY));
@@ -70,9 +72,31 @@ impl Waits {
     }
 }
 
+/// Keeps the waits of policies.
+pub(super) struct Policies;
+
+impl Keeper for Policies {
+    fn begin(&self, delay: Duration, usual: bool, cx: &mut Context<'_>) -> u64 {
+        let wait = with(|inside| inside.wait(delay, usual, cx.waker()));
+        wait.unwrap_or(Wait::NONE).to_bits()
+    }
+
+    fn poll(&self, number: u64, cx: &mut Context<'_>) -> Poll<()> {
+        match with(|inside| inside.is_over(Wait::from_bits(number), cx.waker())) {
+            Some(true) => Poll::Ready(()),
+            _ => Poll::Pending,
+        }
+    }
+
+    fn end(&self, number: u64) {
+        with(|inside| inside.end_wait(Wait::from_bits(number)));
+    }
+}
+
 impl Inside {
     /// Begins a wait. `usual`: many wait as long.
-    pub(super) fn wait(&mut self, delay: Duration, usual: bool, waker: &Waker) -> Wait {
+    #[inline(always)]
+    fn wait(&mut self, delay: Duration, usual: bool, waker: &Waker) -> Wait {
         let delay = crate::model::nanos(delay);
         let who = self.wakers.who(waker);
         let wait = self.waits.insert(who);
@@ -86,7 +110,8 @@ impl Inside {
     }
 
     /// Whether it is over, and so forgotten; else this waker is woken then.
-    pub(super) fn is_over(&mut self, wait: Wait, waker: &Waker) -> bool {
+    #[inline(always)]
+    fn is_over(&mut self, wait: Wait, waker: &Waker) -> bool {
         match self.waits.get(wait) {
             Some(who) if *who == Who::NOBODY => {
                 self.waits.remove(wait);
@@ -100,7 +125,7 @@ impl Inside {
         }
     }
 
-    pub(super) fn end_wait(&mut self, wait: Wait) {
+    fn end_wait(&mut self, wait: Wait) {
         let mut who = self.waits.remove(wait);
         self.wakers.forget(&mut who);
     }

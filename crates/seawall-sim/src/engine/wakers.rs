@@ -67,11 +67,13 @@ impl Wakers {
         Who::task(self.task)
     }
 
+    #[inline(always)]
     fn is_current(&self, waker: &Waker) -> bool {
         waker.data() == self.data && std::ptr::eq(waker.vtable(), self.vtable)
     }
 
     /// Whom this waker wakes.
+    #[inline]
     pub(crate) fn who(&mut self, waker: &Waker) -> Who {
         if self.is_current(waker) {
             return self.current();
@@ -79,20 +81,18 @@ impl Wakers {
         Who(OTHERS + self.others.insert(waker.clone()))
     }
 
-    /// From now on this waker is to be woken.
-    pub(crate) fn replace(&mut self, who: &mut Who, waker: &Waker) {
-        if self.is_current(waker) {
-            if *who != self.current() {
-                self.forget(who);
-                *who = self.current();
-            }
-            return;
+    /// From now on this waker is to be woken. Whether that changes anything.
+    pub(crate) fn replace(&mut self, who: &mut Who, waker: &Waker) -> bool {
+        if self.is_current(waker) && *who == self.current() {
+            return false;
         }
         let known = who.other().and_then(|at| self.others.get_mut(at));
-        if !known.is_some_and(|known| known.will_wake(waker)) {
-            self.forget(who);
-            *who = self.who(waker);
+        if known.is_some_and(|known| known.will_wake(waker)) {
+            return false;
         }
+        self.forget(who);
+        *who = self.who(waker);
+        true
     }
 
     /// Takes out whoever waits.

@@ -37,12 +37,11 @@ impl<T> Wheel<T> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn push(&mut self, entry: Entry<T>) {
         let slot = entry.at >> SLOT;
         if slot <= self.current {
-            let behind = self.due.partition_point(|other| other.key() > entry.key());
-            self.due.insert(behind, entry);
+            self.sort_in(entry);
         } else if slot - self.current < SLOTS as u64 {
             self.put(slot, entry);
         } else {
@@ -50,7 +49,12 @@ impl<T> Wheel<T> {
         }
     }
 
-    #[inline]
+    fn sort_in(&mut self, entry: Entry<T>) {
+        let behind = self.due.partition_point(|other| other.key() > entry.key());
+        self.due.insert(behind, entry);
+    }
+
+    #[inline(always)]
     fn put(&mut self, slot: u64, entry: Entry<T>) {
         let at = place(slot);
         self.taken[at / 64] |= 1 << (at % 64);

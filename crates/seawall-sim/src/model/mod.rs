@@ -2,16 +2,18 @@
 
 pub(crate) mod random;
 pub(crate) mod request;
+mod requests;
 pub(crate) mod scenario;
 mod server;
 
 use crate::{
-    engine::{Call, Place, Slab, Wait, Who, with},
+    engine::{Call, Place, Wait, Who, with},
     measure::Seen,
     stack::Finish,
     trace::{self, Script},
 };
 use random::{Purpose, Stream};
+use requests::{Requests, What};
 use scenario::{Arrivals, FaultKind, Scenario};
 use seawall::Event;
 use server::{Server, Spell};
@@ -107,33 +109,6 @@ pub(crate) enum Step {
 
 pub(crate) type Queue = crate::engine::Queue<Happening>;
 
-/// A request on its way.
-#[derive(Debug)]
-pub(crate) struct Request {
-    server: u32,
-    key: u32,
-    /// Whoever waits for the reply.
-    who: Who,
-    reply: Option<Result<Answer, Failure>>,
-    /// Nobody waits any more.
-    gone: bool,
-    /// The world is done with it: there is a reply, or there will never be one.
-    over: bool,
-    /// When it came to its server.
-    came: u64,
-    what: What,
-}
-
-/// What a request asks for.
-#[derive(Debug, Clone, Copy)]
-enum What {
-    Work,
-    /// The row's version, which the reply carries.
-    Read(u64),
-    /// To change the row, if it still has this version.
-    Write(u64),
-}
-
 /// The state of a run.
 pub(crate) struct Model {
     scenario: Arc<Scenario>,
@@ -142,7 +117,7 @@ pub(crate) struct Model {
     servers: Vec<Server>,
     /// Where a tier's servers begin.
     first: Vec<u32>,
-    requests: Slab<Request>,
+    requests: Requests,
     arrivals: Stream,
     clients: Stream,
     service: Stream,
@@ -212,7 +187,7 @@ impl Model {
             per_shard,
             servers,
             first,
-            requests: Slab::new(),
+            requests: Requests::new(),
             arrivals: stream(Purpose::Arrivals),
             clients: stream(Purpose::Clients),
             service: stream(Purpose::Service),
@@ -375,25 +350,14 @@ impl Model {
     fn send(&mut self, now: u64, place: Place, what: What, who: Who, queue: &mut Queue) -> u32 {
         let tier = place.tier as usize;
         let server = self.first[tier] + place.key % self.scenario.tiers[tier].shards.max(1);
-        let request = self.requests.insert(Request {
-            server,
-            key: place.key,
-            who,
-            reply: None,
-            gone: false,
-            over: false,
-            came: 0,
-            what,
-        });
+        let request = self.requests.insert(server, place.key, what, who);
         if !matches!(what, What::Read(_)) {
             self.seen.sent(tier == 0, tier + 1 == self.scenario.tiers.len());
         }
         if let Some(script) = &mut self.script {
             match script.answer(place.process, now) {
                 Some((took, reply)) => {
-                    if let Some(request) = self.requests.get_mut(request) {
-                        request.reply = Some(reply);
-                    }
+                    self.requests.get_mut(request).reply = reply;
                     queue.at(now.saturating_add(took), Happening::Reply(request));
                 }
                 None => self.forget(request),
@@ -427,32 +391,27 @@ impl Model {
 
     /// There will be no reply.
     fn forget(&mut self, at: u32) {
-        if let Some(request) = self.requests.get_mut(at) {
-            request.over = true;
-            if request.gone {
-                self.requests.remove(at);
-            }
+        if self.requests.end(at, false) {
+            self.requests.remove(at);
         }
     }
 
     fn reply(&mut self, now: u64, at: u32, reply: Result<Answer, Failure>, queue: &mut Queue) {
         let lost = self.is_lost(now);
-        let Some(request) = self.requests.get_mut(at) else { return };
-        if request.gone || lost {
+        if self.requests.is_gone(at) || lost {
             return self.forget(at);
         }
-        request.reply = Some(reply);
+        self.requests.get_mut(at).reply = reply;
         self.travel(now, Happening::Reply(at), queue);
     }
 
+    /// The reply is there: who waits for it.
     fn replied(&mut self, at: u32) -> Who {
-        let Some(request) = self.requests.get_mut(at) else { return Who::NOBODY };
-        request.over = true;
-        if request.gone {
+        if self.requests.end(at, true) {
             self.requests.remove(at);
             return Who::NOBODY;
         }
-        std::mem::replace(&mut request.who, Who::NOBODY)
+        std::mem::replace(&mut self.requests.get_mut(at).who, Who::NOBODY)
     }
 
     /// The measurement is over.
@@ -462,12 +421,13 @@ impl Model {
     }
 
     fn arrive(&mut self, now: u64, at: u32, queue: &mut Queue) {
-        let Some(request) = self.requests.get_mut(at) else { return };
+        let request = self.requests.get_mut(at);
         request.came = now;
         let number = request.server;
         let server = &mut self.servers[number as usize];
         let (mut is_dead, mut failure) = (false, None);
-        for kind in server.trouble(now) {
+        let troubles = (!server.is_quiet(now)).then(|| server.trouble(now));
+        for kind in troubles.into_iter().flatten() {
             match kind {
                 FaultKind::Dead => is_dead = true,
                 FaultKind::Refuse | FaultKind::Restart => failure = Some(Failure::Refused),
@@ -490,7 +450,7 @@ impl Model {
             }
             What::Write(version) => {
                 let is_first = version == server.version;
-                server.version += u64::from(is_first);
+                server.version += u32::from(is_first);
                 let reply = if is_first { Ok(Answer::Full) } else { Err(Failure::Conflict) };
                 self.seen.served(false);
                 return self.reply(now, at, reply, queue);
@@ -509,8 +469,9 @@ impl Model {
             let server = &mut self.servers[number as usize];
             let Some(at) = server.next(now) else { return };
             let tier = &self.scenario.tiers[server.tier as usize];
-            let came = self.requests.get_mut(at).map_or(now, |request| request.came);
-            let too_late = tier.shed_after.is_some_and(|most| now - came > nanos(most));
+            // Most requests have waited for long: their memory is not to be fetched for nothing.
+            let waited = || now - self.requests.get(at).came;
+            let too_late = tier.shed_after.is_some_and(|most| waited() > nanos(most));
             if too_late {
                 server.busy -= 1;
                 self.reply(now, at, Err(Failure::Overloaded), queue);
@@ -533,7 +494,7 @@ impl Model {
         }
         let below = self.servers[server as usize].tier + 1;
         if (below as usize) < self.scenario.tiers.len() {
-            let key = self.requests.get_mut(at).map_or(0, |request| request.key);
+            let key = self.requests.get(at).key;
             let key = key % self.scenario.tiers[below as usize].shards.max(1);
             let process = server - self.first[below as usize - 1];
             let place = Place { tier: below, process, key };
@@ -562,7 +523,7 @@ impl Model {
             reply = Err(Failure::Pushback);
         }
         if tier + 1 == self.scenario.tiers.len() {
-            let wasted = self.requests.get_mut(at).is_none_or(|request| request.gone);
+            let wasted = self.requests.is_gone(at);
             self.seen.served(wasted);
         }
         self.reply(now, at, reply, queue);
@@ -572,6 +533,7 @@ impl Model {
     /// A fault begins or ends.
     fn turn(&mut self, now: u64, number: u32, queue: &mut Queue) {
         let server = &mut self.servers[number as usize];
+        server.turn(now);
         let lost = if server.dies(now) { server.die() } else { Vec::new() };
         for at in lost {
             self.reply(now, at, Err(Failure::Reset), queue);

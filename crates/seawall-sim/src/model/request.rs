@@ -1,7 +1,7 @@
 //! The operation: a request to the modelled service, as a future.
 
-use super::{Answer, Failure, What};
-use crate::engine::with;
+use super::{Answer, Failure, requests::What};
+use crate::engine::{Inside, Who, with};
 use std::{
     pin::Pin,
     task::{Context, Poll},
@@ -25,56 +25,71 @@ pub(crate) const fn answering() -> Answering {
 }
 
 pub(crate) struct Answering {
-    sent: Option<u32>,
+    sent: Option<Sent>,
+}
+
+/// A request that is on its way, or has its reply.
+#[derive(Clone, Copy)]
+struct Sent {
+    at: u32,
+    /// Who waits: as the request has it, which is in memory that is best left alone.
+    who: Who,
 }
 
 impl Future for Answering {
     type Output = Result<Answer, Failure>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let sent = &mut self.sent;
-        let reply = with(|inside| {
-            let (now, place) = (inside.now, inside.current);
-            let (model, wakers) = (&mut inside.model, &mut inside.wakers);
-            let Some(at) = *sent else {
-                let contended = model.scenario.tiers[place.tier as usize].contended;
-                let what = if contended { What::Read(0) } else { What::Work };
-                let who = wakers.who(cx.waker());
-                *sent = Some(model.send(now, place, what, who, &mut inside.queue));
-                return None;
-            };
-            let request = model.requests.get_mut(at)?;
-            if let Some(reply) = request.reply.filter(|_| request.over) {
-                let read = request.what;
-                model.requests.remove(at);
-                *sent = None;
+        let this = &mut *self;
+        let reply = with(|inside| match &mut this.sent {
+            None => {
+                let tier = inside.current.tier as usize;
+                let contended = inside.model.scenario.tiers[tier].contended;
+                this.sent =
+                    Some(send(inside, if contended { What::Read(0) } else { What::Work }, cx));
+                None
+            }
+            Some(Sent { at, who }) => {
+                let requests = &mut inside.model.requests;
+                let Some(reply) = requests.reply(*at) else {
+                    if inside.wakers.replace(who, cx.waker()) {
+                        requests.get_mut(*at).who = *who;
+                    }
+                    return None;
+                };
+                let read = requests.get(*at).what;
+                requests.remove(*at);
+                this.sent = None;
                 // Whoever has read the row writes it next.
                 if let (What::Read(version), Ok(_)) = (read, reply) {
-                    let what = What::Write(version);
-                    let who = wakers.who(cx.waker());
-                    *sent = Some(model.send(now, place, what, who, &mut inside.queue));
+                    this.sent = Some(send(inside, What::Write(version), cx));
                     return None;
                 }
-                return Some(reply);
+                Some(reply)
             }
-            wakers.replace(&mut request.who, cx.waker());
-            None
         });
         reply.flatten().map_or(Poll::Pending, Poll::Ready)
     }
 }
 
+/// Sends a request from where the task stands that is polled.
+fn send(inside: &mut Inside, what: What, cx: &Context<'_>) -> Sent {
+    let who = inside.wakers.who(cx.waker());
+    let at = inside.model.send(inside.now, inside.current, what, who, &mut inside.queue);
+    Sent { at, who }
+}
+
 impl Drop for Answering {
     fn drop(&mut self) {
-        if let Some(at) = self.sent.take() {
+        if let Some(Sent { at, mut who }) = self.sent.take() {
             with(|inside| {
                 let requests = &mut inside.model.requests;
-                if let Some(request) = requests.get_mut(at) {
-                    request.gone = true;
-                    inside.wakers.forget(&mut request.who);
-                    if request.over {
-                        requests.remove(at);
-                    }
+                // With a reply it was woken, and is known no more.
+                if requests.reply(at).is_none() {
+                    inside.wakers.forget(&mut who);
+                }
+                if requests.leave(at) {
+                    requests.remove(at);
                 }
             });
         }

@@ -45,12 +45,12 @@ pub(crate) struct Server {
     /// What is worked on; kept only where a restart may lose it.
     held: Option<Vec<u32>>,
     spells: Vec<Spell>,
-    /// Whether any of them changes how fast work goes.
-    uneven: bool,
+    /// From when to when none of them is on.
+    quiet: (u64, u64),
     /// One more with each restart.
     pub(crate) life: u32,
     /// The version of the row that all want to change.
-    pub(crate) version: u64,
+    pub(crate) version: u32,
 }
 
 impl Server {
@@ -63,7 +63,7 @@ impl Server {
             room: tier.queue.map_or(usize::MAX, |most| most as usize),
             queue: VecDeque::new(),
             held: restarts.then(Vec::new),
-            uneven: spells.iter().any(|spell| spell.speed().is_some()),
+            quiet: quiet_around(&spells, 0),
             spells,
             life: 0,
             version: 0,
@@ -73,6 +73,17 @@ impl Server {
     /// When something begins or ends.
     pub(crate) fn turns(&self) -> impl Iterator<Item = u64> + '_ {
         self.spells.iter().flat_map(|spell| [spell.from, spell.to])
+    }
+
+    /// A fault begins or ends.
+    pub(crate) fn turn(&mut self, now: u64) {
+        self.quiet = quiet_around(&self.spells, now);
+    }
+
+    /// Whether all is well.
+    #[inline]
+    pub(crate) const fn is_quiet(&self, now: u64) -> bool {
+        self.quiet.0 <= now && now < self.quiet.1
     }
 
     /// What is wrong now.
@@ -86,6 +97,9 @@ impl Server {
 
     /// How many workers take work.
     fn able(&self, now: u64) -> u32 {
+        if self.is_quiet(now) {
+            return self.workers;
+        }
         self.trouble(now).fold(self.workers, |able, kind| match kind {
             FaultKind::Capacity(share) => {
                 let left = rounded((f64::from(self.workers) * share).ceil());
@@ -131,8 +145,9 @@ impl Server {
 
     /// When work that begins now is done.
     pub(crate) fn done_at(&self, now: u64, work: u64) -> u64 {
-        if !self.uneven {
-            return now.saturating_add(work);
+        let done = now.saturating_add(work);
+        if self.is_quiet(now) && done <= self.quiet.1 {
+            return done;
         }
         let (mut at, mut left) = (now, work as f64);
         loop {
@@ -168,6 +183,15 @@ impl Server {
         lost.extend(self.queue.drain(..));
         lost
     }
+}
+
+/// From when to when nothing is on, where that is so now; else an empty span.
+fn quiet_around(spells: &[Spell], now: u64) -> (u64, u64) {
+    if spells.iter().any(|spell| spell.is_on(now)) {
+        return (0, 0);
+    }
+    let until = spells.iter().map(|spell| spell.from).filter(|from| *from > now).min();
+    (now, until.unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

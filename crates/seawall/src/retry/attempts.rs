@@ -318,7 +318,7 @@ impl<'a, C, S> Attempts<'a, C, S> {
 
     /// Tells what was decided on an attempt that ended in `error`, or in an `Ok` that was refused.
     pub(crate) fn tell<E: 'static>(&self, next: Next, error: Option<&Error<E>>) {
-        if next == Next::Done {
+        if next == Next::Done || !event::is_heard(&self.extras.observers) {
             return;
         }
         let name = self.name();

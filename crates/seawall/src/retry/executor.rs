@@ -97,9 +97,10 @@ impl Extras {
     }
 
     pub(crate) fn text(&self, error: &dyn Any) -> Option<String> {
+        let print = self.error_text.as_ref()?;
         let mut text = None;
         // The user's code, like an observer: a panic in it must not cost the call.
-        event::guarded(|| text = self.error_text.as_ref().and_then(|text| text(error)));
+        event::guarded(|| text = print(error));
         text
     }
 

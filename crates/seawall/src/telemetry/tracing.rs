@@ -185,6 +185,9 @@ macro_rules! record {
     };
 }
 
+/// Whether there is a bridge in this build.
+pub(crate) const IS_THERE: bool = true;
+
 pub(crate) fn emit(event: &Event<'_>) {
     match event {
         Event::RetryScheduled { name, attempt, max_attempts, delay, error_type, error } => record!(

@@ -33,6 +33,8 @@ pub mod laws;
 mod mocks;
 mod recorder;
 
+#[doc(hidden)]
+pub use crate::scope::Keeper;
 pub use crate::scope::{Attached, Entered, Scope, World};
 pub use chaos::Chaos;
 pub use clock::{ManualClock, Seed};

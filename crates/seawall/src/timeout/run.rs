@@ -69,6 +69,8 @@ where
 
 #[cold]
 fn timed_out<E>(limit: Duration) -> Error<E> {
-    event::tell(&Event::TimedOut { limit }, &[]);
+    if event::is_heard(&[]) {
+        event::tell(&Event::TimedOut { limit }, &[]);
+    }
     Error::Rejected(Rejection::TimedOut { limit })
 }
