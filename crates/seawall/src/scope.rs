@@ -28,11 +28,6 @@ mod absent {
     use std::time::Duration;
 
     #[inline(always)]
-    pub(crate) const fn is_active() -> bool {
-        false
-    }
-
-    #[inline(always)]
     pub(crate) const fn hears() -> bool {
         false
     }
@@ -449,7 +444,7 @@ mod live {
 
     /// Whether any scope lives, here or elsewhere.
     #[inline]
-    pub(crate) fn is_active() -> bool {
+    fn is_active() -> bool {
         LIVE.load(Ordering::Relaxed) > 0
     }
 

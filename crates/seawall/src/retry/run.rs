@@ -198,6 +198,21 @@ impl<'a, T, E: 'static, R: Source<T, E> + ?Sized> Call<'a, T, E, R> {
         Self { source, attempts, earlier: VecDeque::new() }
     }
 
+    /// After a first outcome that is not a success: where it is to end there, or the wait.
+    #[cold]
+    fn failed(
+        source: &'a R,
+        started: Option<Moment>,
+        outcome: Result<T, Error<E>>,
+        verdict: Verdict,
+    ) -> ControlFlow<Result<T, Error<E>>, (Self, Duration)> {
+        let mut call = Self::new(source, started, None);
+        match call.settle(outcome, verdict) {
+            Step::Return(outcome) => ControlFlow::Break(outcome),
+            Step::Wait(delay) => ControlFlow::Continue((call, delay)),
+        }
+    }
+
     pub(crate) fn made(&self) -> u64 {
         self.attempts.made()
     }
@@ -210,6 +225,11 @@ impl<'a, T, E: 'static, R: Source<T, E> + ?Sized> Call<'a, T, E, R> {
     /// Whether a mock stands in for it, so that nobody waits.
     pub(crate) fn is_mocked(&self) -> bool {
         self.attempts.mock().is_some()
+    }
+
+    /// How many attempts were made, and whether by a mock.
+    fn place(&self) -> (u64, bool) {
+        (self.made(), self.is_mocked())
     }
 
     pub(crate) fn settle(&mut self, outcome: Result<T, Error<E>>, verdict: Verdict) -> Step<T, E> {
@@ -268,31 +288,32 @@ where
 {
     async move {
         // A scope of its own: what is borrowed in it is not kept over the await behind it.
-        let more = 'more: {
+        let more = {
             let started = source.settings().started();
-            let pause = |delay, made, mocked| wait(source.sleeper(), delay, made, mocked);
-            if let Some(mock) = scope::retry_mock() {
-                let call = Call::new(source, started, Some(mock));
-                break 'more Box::pin(Again::new(call, &op, pause, None));
-            }
-            // By arms: a value is not to be copied through memory only since some error might be.
-            let (outcome, verdict) = match op().await {
-                Ok(value) => match source.verdict(Ok(&value)) {
-                    Verdict::Success => {
-                        source.first_success();
-                        return Ok(value);
+            let (call, delay) = if let Some(mock) = scope::retry_mock() {
+                (Call::new(source, started, Some(mock)), None)
+            } else {
+                // By arms: a value is not to be copied through memory only since some error might be.
+                let (outcome, verdict) = match op().await {
+                    Ok(value) => match source.verdict(Ok(&value)) {
+                        Verdict::Success => {
+                            source.first_success();
+                            return Ok(value);
+                        }
+                        verdict => (Ok(value), verdict),
+                    },
+                    Err(error) => {
+                        let verdict = source.verdict(Err(&error));
+                        (Err(error), verdict)
                     }
-                    verdict => (Ok(value), verdict),
-                },
-                Err(error) => {
-                    let verdict = source.verdict(Err(&error));
-                    (Err(error), verdict)
+                };
+                match Call::failed(source, started, outcome, verdict) {
+                    ControlFlow::Break(outcome) => return outcome,
+                    ControlFlow::Continue((call, delay)) => (call, Some(delay)),
                 }
             };
-            match Again::after(source, started, (outcome, verdict), &op, pause) {
-                ControlFlow::Break(outcome) => return outcome,
-                ControlFlow::Continue(more) => more,
-            }
+            let pause = |delay, (made, mocked)| wait(source.sleeper(), delay, made, mocked);
+            Box::pin(Again::new(call, &op, pause, delay))
         };
         more.await
     }
@@ -330,32 +351,14 @@ where
     E: 'static,
     R: Source<T, E>,
     F: Fn() -> Fut,
-    P: Fn(Duration, u64, bool) -> W,
+    P: Fn(Duration, (u64, bool)) -> W,
 {
     fn new(call: Call<'a, T, E, R>, op: &'op F, pause: P, delay: Option<Duration>) -> Self {
         let stage = match delay {
-            Some(delay) => Stage::Pause { wait: pause(delay, call.made(), call.is_mocked()) },
+            Some(delay) => Stage::Pause { wait: pause(delay, call.place()) },
             None => Stage::Ready,
         };
         Self { call, op, pause, stage }
-    }
-
-    /// After a first outcome that is not a success. Boxed, so that the hot future stays small.
-    #[cold]
-    fn after(
-        source: &'a R,
-        started: Option<Moment>,
-        (outcome, verdict): (Result<T, Error<E>>, Verdict),
-        op: &'op F,
-        pause: P,
-    ) -> ControlFlow<Result<T, Error<E>>, Pin<Box<Self>>> {
-        let mut call = Call::new(source, started, None);
-        match call.settle(outcome, verdict) {
-            Step::Return(outcome) => ControlFlow::Break(outcome),
-            Step::Wait(delay) => {
-                ControlFlow::Continue(Box::pin(Self::new(call, op, pause, Some(delay))))
-            }
-        }
     }
 }
 
@@ -365,7 +368,7 @@ where
     R: Source<T, E>,
     F: Fn() -> Fut,
     Fut: Future<Output = Result<T, Error<E>>>,
-    P: Fn(Duration, u64, bool) -> W,
+    P: Fn(Duration, (u64, bool)) -> W,
     W: Future<Output = ()>,
 {
     type Output = Result<T, Error<E>>;
@@ -402,7 +405,7 @@ where
             match this.call.settle(outcome, verdict) {
                 Step::Return(outcome) => return Poll::Ready(outcome),
                 Step::Wait(delay) => {
-                    let wait = (this.pause)(delay, this.call.made(), this.call.is_mocked());
+                    let wait = (this.pause)(delay, this.call.place());
                     this.stage.set(Stage::Pause { wait });
                 }
             }
