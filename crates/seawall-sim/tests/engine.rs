@@ -3,17 +3,21 @@
 
 use seawall::{
     CircuitBreaker, Error, Jitter, Pipeline, RetryExecutor, RetryPolicy, Timeout, retry,
-    testing::Recorder,
+    testing::{Recorder, Scope, World},
 };
 use seawall_sim::{
-    Answer, Arrivals, Contender, Failure, Fault, FaultKind, Outlook, Plan, Ready, Scenario, Span,
-    Study, request, sleep,
+    Answer, Arrivals, Contender, Failure, Fault, FaultKind, Outlook, Plan, Ready, Scenario, Seen,
+    Span, Study, request, sleep,
 };
 use std::{
+    future::poll_fn,
+    pin::Pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
+    task::{Context, Poll, Wake, Waker},
+    thread,
     time::Duration,
 };
 
@@ -264,6 +268,87 @@ fn a_run_that_is_stopped_gives_what_there_is() {
 fn the_panic_of_a_policy_is_the_callers() {
     let contender = Contender::function("panics", || async { panic!("a policy's own panic") });
     Plan::new(calm(S)).run(&contender, 1);
+}
+
+/// A storm of calls under three policies, made by `call` from what is under them.
+fn storm_of<Fut>(call: impl Fn() -> Fut + Send + Sync + Clone + 'static) -> Seen
+where
+    Fut: Future<Output = Result<Answer, Error<Failure>>> + Send + 'static,
+{
+    let mut scenario = calm(60 * S);
+    scenario.faults = vec![Fault::new(FaultKind::Stall, 10 * S, 5 * S)];
+    Plan::new(scenario).run(&Contender::function("storm", call), 1)
+}
+
+async fn guarded() -> Result<Answer, Error<Failure>> {
+    static POLICIES: (RetryPolicy, Timeout) =
+        (RetryPolicy::builder().base_delay(MS).jitter(Jitter::None).build(), Timeout::new(S));
+    sleep(MS).await;
+    seawall::Policy::run(&POLICIES, request).await
+}
+
+/// Polls with a waker of its own, which wakes the one outside: as a `select` does.
+struct Between<F>(Pin<Box<F>>, Arc<Relay>);
+
+struct Relay(Mutex<Option<Waker>>);
+
+impl Wake for Relay {
+    fn wake(self: Arc<Self>) {
+        let outside = self.0.lock().unwrap().take();
+        outside.unwrap().wake();
+    }
+}
+
+impl<F: Future> Future for Between<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        *self.1.0.lock().unwrap() = Some(cx.waker().clone());
+        let waker = Waker::from(Arc::clone(&self.1));
+        self.0.as_mut().poll(&mut Context::from_waker(&waker))
+    }
+}
+
+#[test]
+fn calls_that_are_polled_with_a_waker_of_somebodys_own_go_as_all_others() {
+    let relayed = || Between(Box::pin(guarded()), Arc::new(Relay(Mutex::new(None))));
+    assert_eq!(storm_of(relayed), storm_of(guarded));
+}
+
+#[test]
+fn calls_inside_a_scope_of_their_own_go_as_all_others() {
+    struct Nothing;
+    impl World for Nothing {}
+    let scoped = || Scope::new(Nothing).attach(guarded());
+    assert_eq!(storm_of(scoped), storm_of(guarded));
+}
+
+#[test]
+fn a_waker_that_another_thread_uses_wakes_its_call() {
+    let mut woken = false;
+    let elsewhere = move || {
+        poll_fn(move |cx| {
+            if std::mem::replace(&mut woken, true) {
+                return Poll::Ready(Ok(Answer::Full));
+            }
+            let waker = cx.waker().clone();
+            thread::spawn(|| waker.wake()).join().unwrap();
+            Poll::Pending
+        })
+    };
+    let total = Plan::new(calm(2 * S)).run(&Contender::function("elsewhere", elsewhere), 1).total;
+    assert!(total.calls > 1000 && total.good == total.calls, "{total:?}");
+}
+
+#[test]
+fn a_policy_that_lets_no_time_pass_can_be_stopped() {
+    async fn spin() -> Result<Answer, Error<Failure>> {
+        let policy = RetryPolicy::builder().max_attempts(10_000_000).base_delay(Duration::ZERO);
+        policy.build().run(async || Err(Failure::Failed)).await
+    }
+    let spinning = Contender::function("spins", spin);
+    let seen = Plan::new(calm(S)).run_until(&spinning, 1, &|_| true);
+    assert_eq!((seen.total.calls, seen.total.failed), (1, 0));
 }
 
 #[test]

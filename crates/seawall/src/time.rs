@@ -257,7 +257,7 @@ pub(crate) fn poll_yield(yielded: &mut bool, cx: &mut Context<'_>) -> Poll<()> {
 }
 
 /// [`poll_yield`], to be awaited.
-#[cfg(test)]
+#[cfg(all(test, feature = "testing"))]
 pub(crate) async fn yield_now() {
     let mut yielded = false;
     std::future::poll_fn(|cx| poll_yield(&mut yielded, cx)).await;

@@ -424,7 +424,7 @@ where
     if let Some(mock) = scope::retry_mock() {
         return again_blocking(Call::new(source, started, Some(mock)), op, None);
     }
-    let outcome = match op() {
+    let (outcome, verdict) = match op() {
         Ok(value) => match source.verdict(Ok(&value)) {
             Verdict::Success => {
                 source.first_success();
@@ -437,14 +437,17 @@ where
             (Err(error), verdict)
         }
     };
-    again_blocking(Call::new(source, started, None), op, Some(outcome))
+    match Call::failed(source, started, outcome, verdict) {
+        ControlFlow::Break(outcome) => outcome,
+        ControlFlow::Continue((call, delay)) => again_blocking(call, op, Some(delay)),
+    }
 }
 
 #[cold]
 fn again_blocking<T, E, R, F>(
     mut call: Call<'_, T, E, R>,
     op: F,
-    mut seen: Option<(Result<T, Error<E>>, Verdict)>,
+    mut delay: Option<Duration>,
 ) -> Result<T, Error<E>>
 where
     E: 'static,
@@ -452,15 +455,15 @@ where
     F: Fn() -> Result<T, Error<E>>,
 {
     loop {
-        let (outcome, verdict) = seen.take().unwrap_or_else(|| {
-            let outcome = call.injected().map_or_else(&op, Err);
-            let verdict = call.source.verdict(outcome.as_ref());
-            (outcome, verdict)
-        });
-        match call.settle(outcome, verdict) {
-            Step::Return(outcome) => return outcome,
-            Step::Wait(delay) => call.source.extras().sleep_blocking(delay, call.is_mocked()),
+        if let Some(delay) = delay {
+            call.source.extras().sleep_blocking(delay, call.is_mocked());
         }
+        let outcome = call.injected().map_or_else(&op, Err);
+        let verdict = call.source.verdict(outcome.as_ref());
+        delay = match call.settle(outcome, verdict) {
+            Step::Return(outcome) => return outcome,
+            Step::Wait(delay) => Some(delay),
+        };
     }
 }
 
