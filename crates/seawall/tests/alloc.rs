@@ -113,6 +113,15 @@ fn a_retry_whose_first_attempt_succeeds_allocates_nothing() {
 }
 
 #[test]
+fn a_retry_whose_first_failure_is_final_allocates_nothing() {
+    let policy = RetryPolicy::builder().when(|_: &Down| false).build();
+    let fails = || Outcome::Err(Down(1));
+    let failed = || Err(seawall::Error::Operation(Down(1)));
+    assert_none("async", || assert_eq!(finish(policy.run(async || fails())), failed()));
+    assert_none("blocking", || assert_eq!(policy.run_blocking(fails), failed()));
+}
+
+#[test]
 fn an_executor_with_budget_listener_and_observer_allocates_nothing() {
     for executor in [executor(), executor()] {
         assert_free(&executor);
