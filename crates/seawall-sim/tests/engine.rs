@@ -2,7 +2,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 use seawall::{
-    CircuitBreaker, Error, Jitter, Pipeline, RetryExecutor, RetryPolicy, Timeout, retry,
+    CircuitBreaker, Error, Jitter, Pipeline, RetryExecutor, RetryPolicy, Tick, Timeout, retry,
     testing::{Recorder, Scope, World},
 };
 use seawall_sim::{
@@ -13,7 +13,7 @@ use std::{
     future::poll_fn,
     pin::Pin,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     task::{Context, Poll, Wake, Waker},
@@ -235,6 +235,85 @@ fn a_restart_loses_what_waits_and_refuses_until_it_is_over() {
     assert!(seen.bins[13].good > 800);
     let total = seen.total;
     assert!(total.good + total.failed >= total.calls - 100, "{total:?}");
+}
+
+#[test]
+fn requests_that_were_shed_before_a_restart_are_not_lost_in_it_again() {
+    static LATE: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
+    let mut scenario = calm(40 * S);
+    scenario.tiers[0].service = Span::Constant(10 * MS);
+    scenario.tiers[0].shed_after = Some(50 * MS);
+    // Overload, with callers who leave before they are shed; then half of what can be served.
+    scenario.load.arrivals = Arrivals::Rate(3000.0);
+    scenario.load.steps = vec![(3 * S, 500.0 / 3000.0)];
+    scenario.faults = vec![
+        Fault::new(FaultKind::Restart, 5 * S, S),
+        Fault::new(FaultKind::Latency(S), 8 * S, 4 * S),
+    ];
+    let epoch = Arc::new(OnceLock::new());
+    let call = move || {
+        let began = Tick::now();
+        let is_late = began.since(*epoch.get_or_init(|| began)) > 7 * S;
+        async move {
+            let limit = Timeout::new(if is_late { 10 * S } else { 20 * MS });
+            let outcome = seawall::Policy::run(&limit, request).await;
+            if is_late {
+                LATE[usize::from(outcome.is_err())].fetch_add(1, SeqCst);
+            }
+            outcome
+        }
+    };
+    Plan::new(scenario).run(&Contender::function("late", call), 1);
+    let [good, bad] = LATE.each_ref().map(|count| count.load(SeqCst));
+    assert!(good > 15_000 && bad == 0, "{good} good and {bad} bad");
+}
+
+/// Futures that a run leaves behind are of that run alone, wherever they are dropped or polled.
+#[test]
+fn what_is_left_of_a_run_changes_nothing_in_the_next() {
+    type Left = Pin<Box<dyn Future<Output = Result<Answer, Error<Failure>>> + Send>>;
+    static LEFT: Mutex<Vec<Left>> = Mutex::new(Vec::new());
+    fn polled_once(call: Left) -> impl Future<Output = ()> {
+        let mut call = Some(call);
+        poll_fn(move |cx| {
+            if let Some(mut call) = call.take() {
+                let _ = call.as_mut().poll(cx);
+                LEFT.lock().unwrap().push(call);
+            }
+            Poll::Ready(())
+        })
+    }
+    let leaving = || async {
+        for made in 0..3 {
+            let plain = async { Ok(request().await?) };
+            let limited = seawall::Policy::run(&const { Timeout::new(S) }, request);
+            let sleeping = async {
+                sleep(S).await;
+                Ok(Answer::Full)
+            };
+            match made {
+                0 => polled_once(Box::pin(plain)).await,
+                1 => polled_once(Box::pin(limited)).await,
+                _ => polled_once(Box::pin(sleeping)).await,
+            }
+        }
+        guarded().await
+    };
+    Plan::new(calm(2 * S)).run(&Contender::function("leaving", leaving), 1);
+    assert!(LEFT.lock().unwrap().len() > 3000);
+    let expected = storm_of(guarded);
+    let touching = || async {
+        let left = LEFT.lock().unwrap().pop();
+        if let Some(mut left) = left {
+            poll_fn(|cx| {
+                assert!(left.as_mut().poll(cx).is_pending());
+                Poll::Ready(())
+            })
+            .await;
+        }
+        guarded().await
+    };
+    assert_eq!(storm_of(touching), expected);
 }
 
 #[test]

@@ -146,7 +146,7 @@ mod live {
             self.sleep(limit)
         }
 
-        /// What keeps this world's waits by number, in place of boxed futures: for an executor whose tasks
+        /// What keeps this world's waits, in place of boxed futures: for an executor whose tasks
         /// wait by the million. Asked once, where the world is driven ([`Scope::drive`]); what there is
         /// then holds for all `sleep` and `timer`.
         #[doc(hidden)]
@@ -189,17 +189,17 @@ mod live {
         }
     }
 
-    /// Waits by number.
+    /// Waits by what a keeper tells them apart by.
     #[doc(hidden)]
     pub trait Keeper: Sync {
         /// Begins a wait, never of zero; `usual` tells a timer's from a sleep's.
-        fn begin(&self, delay: Duration, usual: bool, cx: &mut Context<'_>) -> u64;
+        fn begin(&self, delay: Duration, usual: bool, cx: &mut Context<'_>) -> [u32; 3];
 
-        /// Whether a wait is over: then its number means it no more.
-        fn poll(&self, number: u64, cx: &mut Context<'_>) -> Poll<()>;
+        /// Whether a wait is over: then it is known no more.
+        fn poll(&self, wait: [u32; 3], cx: &mut Context<'_>) -> Poll<()>;
 
         /// A wait is dropped before it is over.
-        fn end(&self, number: u64);
+        fn end(&self, wait: [u32; 3]);
     }
 
     /// A [`World`] that can be entered by tasks and threads.
@@ -491,14 +491,14 @@ mod live {
         Kept { keeper: &'static dyn Keeper, kept: Kept },
     }
 
-    /// A wait by number.
+    /// A wait that is kept.
     pub(crate) enum Kept {
         /// Begins when it is polled.
         Idle {
             delay: Duration,
             usual: bool,
         },
-        Begun(u64),
+        Begun([u32; 3]),
         Over,
     }
 
@@ -512,7 +512,7 @@ mod live {
                 Self::Kept { keeper, kept } => (keeper, kept),
             };
             match *kept {
-                Kept::Begun(number) => match keeper.poll(number, cx) {
+                Kept::Begun(wait) => match keeper.poll(wait, cx) {
                     Poll::Ready(()) => *kept = Kept::Over,
                     Poll::Pending => return Poll::Pending,
                 },
@@ -529,8 +529,8 @@ mod live {
     impl Drop for Sleep {
         #[inline]
         fn drop(&mut self) {
-            if let Self::Kept { keeper, kept: Kept::Begun(number) } = self {
-                keeper.end(*number);
+            if let Self::Kept { keeper, kept: Kept::Begun(wait) } = self {
+                keeper.end(*wait);
             }
         }
     }

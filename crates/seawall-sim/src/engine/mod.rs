@@ -19,7 +19,17 @@ use seawall::{
     BoxFuture, Event,
     testing::{Keeper, World},
 };
-use std::{cell::RefCell, collections::VecDeque, pin::Pin, sync::Arc, task::Waker, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::VecDeque,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    task::Waker,
+    time::Duration,
+};
 
 pub(crate) use queue::Queue;
 pub(crate) use slab::Slab;
@@ -48,6 +58,8 @@ pub(crate) struct Inside {
     /// Where the task stands that is polled.
     pub(crate) current: Place,
     pub(crate) model: Model,
+    /// Tells this run from all others.
+    pub(crate) number: u32,
     run: Arc<Run>,
 }
 
@@ -152,16 +164,19 @@ impl Drop for InPlace {
 /// # Panics
 /// Inside another run of the same thread.
 pub(crate) fn run(model: Model, callers: &Callers, end: u64, stop: &dyn Fn(u64) -> bool) -> Model {
+    static RUNS: AtomicU32 = AtomicU32::new(0);
     assert!(with(|_| ()).is_none(), "a simulated policy cannot start a simulation");
+    let number = RUNS.fetch_add(1, Ordering::Relaxed);
     let run = Arc::new(Run::default());
     let inside = Inside {
         now: 0,
         queue: Queue::new(),
-        waits: Waits::new(),
+        waits: Waits::new(number),
         wakers: Wakers::new(),
         ready: VecDeque::new(),
         current: Place { tier: 0, process: 0, key: 0 },
         model,
+        number,
         run: Arc::clone(&run),
     };
     let world = Virtual { hears_all: inside.model.script.is_some() };

@@ -12,35 +12,34 @@ use std::{
 /// A wait, as whoever waits knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Wait {
+    /// A future may outlive its run.
+    run: u32,
     at: u32,
     /// Tells a wait from the next one in its place.
     number: u32,
 }
 
 impl Wait {
-    /// Nobody's.
-    const NONE: Self = Self { at: u32::MAX, number: u32::MAX };
-
-    const fn to_bits(self) -> u64 {
-        (self.at as u64) << 32 | self.number as u64
+    const fn to_words(self) -> [u32; 3] {
+        [self.run, self.at, self.number]
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
-    const fn from_bits(bits: u64) -> Self {
-        Self { at: (bits >> 32) as u32, number: bits as u32 }
+    const fn from_words([run, at, number]: [u32; 3]) -> Self {
+        Self { run, at, number }
     }
 }
 
 /// Those who wait: nobody, once the time has come.
 #[derive(Debug)]
 pub(super) struct Waits {
+    run: u32,
     places: Vec<(u32, Who)>,
     free: Vec<u32>,
 }
 
 impl Waits {
-    pub(super) const fn new() -> Self {
-        Self { places: Vec::new(), free: Vec::new() }
+    pub(super) const fn new(run: u32) -> Self {
+        Self { run, places: Vec::new(), free: Vec::new() }
     }
 
     #[inline(always)]
@@ -51,12 +50,12 @@ impl Waits {
         });
         let place = &mut self.places[at as usize];
         place.1 = who;
-        Wait { at, number: place.0 }
+        Wait { run: self.run, at, number: place.0 }
     }
 
     fn get(&mut self, wait: Wait) -> Option<&mut Who> {
         let place = self.places.get_mut(wait.at as usize)?;
-        (place.0 == wait.number).then_some(&mut place.1)
+        (place.0 == wait.number && wait.run == self.run).then_some(&mut place.1)
     }
 
     /// The time has come: who waits for it, if anybody still does.
@@ -76,20 +75,21 @@ impl Waits {
 pub(super) struct Policies;
 
 impl Keeper for Policies {
-    fn begin(&self, delay: Duration, usual: bool, cx: &mut Context<'_>) -> u64 {
-        let wait = with(|inside| inside.wait(delay, usual, cx.waker()));
-        wait.unwrap_or(Wait::NONE).to_bits()
+    fn begin(&self, delay: Duration, usual: bool, cx: &mut Context<'_>) -> [u32; 3] {
+        let wait = with(|inside| inside.wait(delay, usual, cx.waker()).to_words());
+        // No run has this place.
+        wait.unwrap_or([u32::MAX; 3])
     }
 
-    fn poll(&self, number: u64, cx: &mut Context<'_>) -> Poll<()> {
-        match with(|inside| inside.is_over(Wait::from_bits(number), cx.waker())) {
+    fn poll(&self, wait: [u32; 3], cx: &mut Context<'_>) -> Poll<()> {
+        match with(|inside| inside.is_over(Wait::from_words(wait), cx.waker())) {
             Some(true) => Poll::Ready(()),
             _ => Poll::Pending,
         }
     }
 
-    fn end(&self, number: u64) {
-        with(|inside| inside.end_wait(Wait::from_bits(number)));
+    fn end(&self, wait: [u32; 3]) {
+        with(|inside| inside.end_wait(Wait::from_words(wait)));
     }
 }
 

@@ -16,8 +16,10 @@ const KEPT: usize = 64;
 pub(super) struct Wheel<T> {
     /// The slot that is underway, counted from time 0.
     current: u64,
-    /// Those of this slot and of earlier ones, the first one last.
+    /// Those of this slot that were there when it began, the first one last.
     due: Vec<Entry<T>>,
+    /// Those of this slot and of earlier ones that came later.
+    late: BinaryHeap<Reverse<Entry<T>>>,
     /// Those of the slots that follow, as they came.
     slots: Box<[Vec<Entry<T>>]>,
     /// A bit for each slot that is not empty.
@@ -31,6 +33,7 @@ impl<T> Wheel<T> {
         Self {
             current: 0,
             due: Vec::new(),
+            late: BinaryHeap::new(),
             slots: (0..SLOTS).map(|_| Vec::new()).collect(),
             taken: [0; SLOTS / 64],
             far: BinaryHeap::new(),
@@ -41,17 +44,12 @@ impl<T> Wheel<T> {
     pub(super) fn push(&mut self, entry: Entry<T>) {
         let slot = entry.at >> SLOT;
         if slot <= self.current {
-            self.sort_in(entry);
+            self.late.push(Reverse(entry));
         } else if slot - self.current < SLOTS as u64 {
             self.put(slot, entry);
         } else {
             self.far.push(Reverse(entry));
         }
-    }
-
-    fn sort_in(&mut self, entry: Entry<T>) {
-        let behind = self.due.partition_point(|other| other.key() > entry.key());
-        self.due.insert(behind, entry);
     }
 
     #[inline(always)]
@@ -64,16 +62,26 @@ impl<T> Wheel<T> {
     /// The first one's key.
     #[inline]
     pub(super) fn first(&mut self) -> Option<(u64, u64)> {
-        if self.due.is_empty() {
-            self.advance();
+        if self.late.is_empty() {
+            if self.due.is_empty() {
+                self.advance();
+            }
+            return self.due.last().map(Entry::key);
         }
-        self.due.last().map(Entry::key)
+        let late = self.late.peek().map(|Reverse(entry)| entry.key());
+        let due = self.due.last().map(Entry::key);
+        late.into_iter().chain(due).min()
     }
 
     /// The first one, where [`first`](Self::first) has just told of it.
     #[inline]
     pub(super) fn pop(&mut self) -> Option<Entry<T>> {
-        self.due.pop()
+        match (self.late.peek(), self.due.last()) {
+            (Some(Reverse(late)), due) if due.is_none_or(|due| late.key() < due.key()) => {
+                self.late.pop().map(|Reverse(entry)| entry)
+            }
+            _ => self.due.pop(),
+        }
     }
 
     /// Goes on to the next slot that is not empty.

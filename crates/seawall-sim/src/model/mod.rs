@@ -474,6 +474,7 @@ impl Model {
             let too_late = tier.shed_after.is_some_and(|most| waited() > nanos(most));
             if too_late {
                 server.busy -= 1;
+                server.hold(at, false);
                 self.reply(now, at, Err(Failure::Overloaded), queue);
                 continue;
             }

@@ -31,6 +31,8 @@ pub(crate) struct Answering {
 /// A request that is on its way, or has its reply.
 #[derive(Clone, Copy)]
 struct Sent {
+    /// A future may outlive its run.
+    run: u32,
     at: u32,
     /// Who waits: as the request has it, which is in memory that is best left alone.
     who: Who,
@@ -49,7 +51,9 @@ impl Future for Answering {
                     Some(send(inside, if contended { What::Read(0) } else { What::Work }, cx));
                 None
             }
-            Some(Sent { at, who }) => {
+            // Of another run: nothing will ever happen.
+            Some(Sent { run, .. }) if *run != inside.number => None,
+            Some(Sent { at, who, .. }) => {
                 let requests = &mut inside.model.requests;
                 let Some(reply) = requests.reply(*at) else {
                     if inside.wakers.replace(who, cx.waker()) {
@@ -76,13 +80,16 @@ impl Future for Answering {
 fn send(inside: &mut Inside, what: What, cx: &Context<'_>) -> Sent {
     let who = inside.wakers.who(cx.waker());
     let at = inside.model.send(inside.now, inside.current, what, who, &mut inside.queue);
-    Sent { at, who }
+    Sent { run: inside.number, at, who }
 }
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        if let Some(Sent { at, mut who }) = self.sent.take() {
+        if let Some(Sent { run, at, mut who }) = self.sent.take() {
             with(|inside| {
+                if run != inside.number {
+                    return;
+                }
                 let requests = &mut inside.model.requests;
                 // With a reply it was woken, and is known no more.
                 if requests.reply(at).is_none() {

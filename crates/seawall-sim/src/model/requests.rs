@@ -33,6 +33,8 @@ const GONE: u8 = 1;
 const OVER: u8 = 2;
 /// There is a reply.
 const REPLIED: u8 = 4;
+/// Its number is to be given out again.
+const FREE: u8 = 8;
 
 /// Requests by number. A number is given out again once its request is removed.
 ///
@@ -94,8 +96,13 @@ impl Requests {
         *state & GONE != 0
     }
 
-    /// Once both are done with it: nobody asks for it again.
+    /// Once both are done with it. A second time changes nothing.
     pub(super) fn remove(&mut self, at: u32) {
-        self.free.push(at);
+        let state = &mut self.states[at as usize];
+        debug_assert_eq!(*state & FREE, 0, "a request is removed once");
+        if *state & FREE == 0 {
+            *state |= FREE;
+            self.free.push(at);
+        }
     }
 }

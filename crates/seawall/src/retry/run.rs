@@ -325,11 +325,12 @@ pin_project! {
     where
         R: Source<T, E>,
     {
+        // First, so that a call which is dropped gives up its attempt before what it has kept.
+        #[pin]
+        stage: Stage<Fut, W>,
         call: Call<'a, T, E, R>,
         op: &'op F,
         pause: P,
-        #[pin]
-        stage: Stage<Fut, W>,
     }
 }
 
@@ -358,7 +359,7 @@ where
             Some(delay) => Stage::Pause { wait: pause(delay, call.place()) },
             None => Stage::Ready,
         };
-        Self { call, op, pause, stage }
+        Self { stage, call, op, pause }
     }
 }
 

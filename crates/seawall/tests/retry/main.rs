@@ -20,7 +20,7 @@ use std::{
     ops::ControlFlow,
     pin::pin,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
     task::Poll,

@@ -142,3 +142,29 @@ fn a_classifier_of_ones_own_decides_in_place_of_the_hooks() {
         assert_eq!(calls.get(), attempts, "{outcome:?}");
     }
 }
+
+/// Tells when it is dropped.
+#[derive(Debug)]
+struct Told(&'static str, Arc<Mutex<Vec<&'static str>>>);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.1.lock().unwrap().push(self.0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_dropped_gives_up_its_attempt_before_the_errors_that_it_kept() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let calls = Calls::new();
+    let policy = exact().keep_errors(3).build();
+    let call = policy.run(async || {
+        if calls.count() == 1 {
+            return Err::<(), _>(Told("error", Arc::clone(&told)));
+        }
+        let _running = Told("attempt", Arc::clone(&told));
+        std::future::pending().await
+    });
+    assert!(tokio::time::timeout(10 * S, call).await.is_err());
+    assert_eq!(*told.lock().unwrap(), ["attempt", "error"]);
+}
