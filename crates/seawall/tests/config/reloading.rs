@@ -150,6 +150,22 @@ fn a_broken_file_keeps_the_old_settings_and_is_told_once() {
 }
 
 #[test]
+fn the_settings_of_the_file_hold_again_though_a_breaker_of_ones_own_took_over_meanwhile() {
+    let folder = Folder::new();
+    let file = folder.open(&threshold(2));
+    let own = CircuitBreaker::builder().failure_threshold(100).build();
+    let own = own.keeping(&breaker(&file, "p"));
+    folder.write(&format!("{}\n[q]\nretry = true", threshold(2)));
+    assert_eq!(file.reload(), Ok(Reload::Changed));
+    let now = breaker(&file, "p");
+    for _ in 0..2 {
+        assert_eq!(now.run_blocking(down), Err(Error::Operation(Down)));
+    }
+    assert!(now.state().is_open(), "by the threshold of the file");
+    assert!(own.state().is_open(), "which it leads to");
+}
+
+#[test]
 fn a_file_that_is_gone_or_no_file_any_more_keeps_the_old_settings() {
     let folder = Folder::new();
     let file = folder.open(&threshold(5));
