@@ -265,9 +265,6 @@ impl Backoff {
         let factor = match self.strategy {
             BackoffStrategy::Fixed | BackoffStrategy::Decorrelated => 1.0,
             BackoffStrategy::Linear => 1.0 + retries_before * self.multiplier,
-            // Exact, and what most calls ask for: most need no third retry.
-            BackoffStrategy::Exponential if n <= 1 => 1.0,
-            BackoffStrategy::Exponential if n == 2 => self.multiplier,
             BackoffStrategy::Exponential => self.multiplier.powf(retries_before),
             BackoffStrategy::Fibonacci => fibonacci(n),
             BackoffStrategy::Custom(delay) => return delay(n).min(self.cap),
