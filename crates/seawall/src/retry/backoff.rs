@@ -166,13 +166,14 @@ pub(crate) struct Backoff {
 pub(crate) struct Progress {
     /// Delays made so far.
     made: u64,
-    previous: Option<Duration>,
+    /// The last of them, in ns; 0 before the first.
+    previous: f64,
     pub(crate) random: Random,
 }
 
 impl Progress {
     pub(crate) const fn new(random: Random) -> Self {
-        Self { made: 0, previous: None, random }
+        Self { made: 0, previous: 0.0, random }
     }
 }
 
@@ -229,48 +230,81 @@ impl Backoff {
     /// The next delay of a call.
     pub(crate) fn next(&self, progress: &mut Progress) -> Duration {
         progress.made = progress.made.saturating_add(1);
-        let (from, to) = self.interval(progress.made, progress.previous);
-        let delay = draw(from, to, &mut progress.random);
-        progress.previous = Some(delay);
-        delay
+        let range = self.range(progress.made, progress.previous);
+        progress.previous = draw(range, &mut progress.random);
+        self.rounded(progress.previous)
     }
 
     /// The `n`th delay by itself, as if none had been drawn before.
     #[cfg(feature = "foreign")]
     pub(crate) fn nth(&self, n: u64, random: &mut Random) -> Duration {
-        let (from, to) = self.interval(n, None);
-        draw(from, to, random)
+        self.rounded(draw(self.range(n, 0.0), random))
     }
 
     /// What the `n`th delay is drawn from, cut at the cap.
     pub(crate) fn interval(&self, n: u64, previous: Option<Duration>) -> (Duration, Duration) {
-        if self.base.is_zero() && !matches!(self.strategy, BackoffStrategy::Custom(_)) {
-            // Nothing grows out of nothing, and powers take their time.
-            return (Duration::ZERO, Duration::ZERO);
-        }
-        if matches!(self.strategy, BackoffStrategy::Decorrelated) {
-            let from = self.base.min(self.cap);
-            let to = scale(previous.unwrap_or(self.base), self.multiplier, self.cap);
-            return (from, to.max(from));
-        }
-        let middle = self.middle(n);
-        let (low, high) = self.jitter.factors();
-        (scale(middle, low, self.cap), scale(middle, high, self.cap))
+        let (from, to) = self.range(n, previous.map_or(0.0, nanos));
+        (self.rounded(from), self.rounded(to))
     }
 
     /// The `n`th delay without jitter.
-    #[expect(clippy::cast_precision_loss, reason = "attempt numbers past 2^53 are past the cap")]
     pub(crate) fn middle(&self, n: u64) -> Duration {
-        let retries_before = n.saturating_sub(1) as f64;
+        self.rounded(self.grown(n))
+    }
+
+    /// As [`interval`](Self::interval), in ns that are not rounded yet.
+    fn range(&self, n: u64, previous: f64) -> (f64, f64) {
+        let cap = nanos(self.cap);
+        if matches!(self.strategy, BackoffStrategy::Decorrelated) {
+            let from = nanos(self.base).min(cap);
+            let to = previous.max(from) * self.multiplier;
+            return (from, to.clamp(from, cap));
+        }
+        let middle = self.grown(n);
+        let (low, high) = self.jitter.factors();
+        (middle * low, (middle * high).min(cap))
+    }
+
+    /// As [`middle`](Self::middle), in ns that are not rounded yet.
+    #[expect(clippy::cast_precision_loss, reason = "attempt numbers past 2^53 are past the cap")]
+    fn grown(&self, n: u64) -> f64 {
+        let retries_before = n.saturating_sub(1);
         let factor = match self.strategy {
             BackoffStrategy::Fixed | BackoffStrategy::Decorrelated => 1.0,
-            BackoffStrategy::Linear => 1.0 + retries_before * self.multiplier,
-            BackoffStrategy::Exponential => self.multiplier.powf(retries_before),
+            BackoffStrategy::Linear => 1.0 + retries_before as f64 * self.multiplier,
+            BackoffStrategy::Exponential => power(self.multiplier, retries_before),
             BackoffStrategy::Fibonacci => fibonacci(n),
-            BackoffStrategy::Custom(delay) => return delay(n).min(self.cap),
+            BackoffStrategy::Custom(delay) => return nanos(delay(n).min(self.cap)),
         };
-        scale(self.base, factor, self.cap)
+        // Nothing grows out of nothing: 0 * infinity would be NaN.
+        if self.base.is_zero() { 0.0 } else { (nanos(self.base) * factor).min(nanos(self.cap)) }
     }
+
+    /// To the nearest ns, and at most the cap.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "compared before")]
+    fn rounded(&self, nanos: f64) -> Duration {
+        // 2^62: some 146 years.
+        if nanos < (1_u64 << 62) as f64 {
+            let whole = nanos as i64;
+            let up = nanos - whole as f64 >= 0.5;
+            return Duration::from_nanos(whole as u64 + u64::from(up)).min(self.cap);
+        }
+        Duration::try_from_secs_f64(nanos / 1e9).map_or(self.cap, |delay| delay.min(self.cap))
+    }
+}
+
+/// `base` to the power of `n`, by squares: the same digits on every machine, which `powf` does not
+/// promise. Not below 0, and never NaN.
+fn power(base: f64, n: u64) -> f64 {
+    let (mut power, mut square, mut left) = (1.0, base, n);
+    while left > 0 {
+        if left % 2 == 1 {
+            power *= square;
+        }
+        square *= square;
+        left /= 2;
+    }
+    power
 }
 
 /// F(n); infinite where a double holds it no more.
@@ -283,57 +317,15 @@ fn fibonacci(n: u64) -> f64 {
     this
 }
 
-/// `duration * factor`, at most `cap`, whatever the factor: never NaN, never past the range.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    reason = "the product is below the cap and not negative"
-)]
-fn scale(duration: Duration, factor: f64, cap: Duration) -> Duration {
-    // Zero first: 0 * infinity is NaN.
-    if duration.is_zero() || factor <= 0.0 {
-        return Duration::ZERO;
-    }
-    // Most first delays, and the upper end of most jitter.
-    if factor == 1.0 {
-        return duration.min(cap);
-    }
-    // Nanoseconds, so that ordinary settings come out exact.
-    let nanos = nanos_of(duration) * factor;
-    if nanos >= nanos_of(cap) {
-        return cap;
-    }
-    // Up to 2^53 every whole number is a double, and integers are faster.
-    if nanos < (1_u64 << 53) as f64 {
-        let whole = nanos as u64;
-        let up = nanos - whole as f64 >= 0.5;
-        return Duration::from_nanos(whole + u64::from(up)).min(cap);
-    }
-    let seconds = (nanos / 1e9).floor();
-    let rest = (nanos - seconds * 1e9).round().clamp(0.0, 1e9) as u64;
-    Duration::from_secs(seconds as u64).saturating_add(Duration::from_nanos(rest)).min(cap)
+/// In ns: exact to 2^53, which are 104 days.
+#[expect(clippy::cast_precision_loss, reason = "a double is what is asked for")]
+fn nanos(duration: Duration) -> f64 {
+    duration.as_secs() as f64 * 1e9 + f64::from(duration.subsec_nanos())
 }
 
-/// The nearest double to its nanoseconds.
-#[expect(clippy::cast_precision_loss, reason = "the nearest double is what is asked for")]
-fn nanos_of(duration: Duration) -> f64 {
-    // A conversion of 128 bits takes its time; 2^33 s are some 270 years.
-    match duration.as_secs() {
-        seconds if seconds < 1 << 33 => {
-            (seconds * 1_000_000_000 + u64::from(duration.subsec_nanos())) as f64
-        }
-        _ => duration.as_nanos() as f64,
-    }
-}
-
-/// Evenly from `from ..= to`.
-fn draw(from: Duration, to: Duration, random: &mut Random) -> Duration {
-    let width = to.saturating_sub(from);
-    if width.is_zero() {
-        return from;
-    }
-    from.saturating_add(scale(width, random.next_unit(), width)).min(to)
+/// Evenly from `from ..= to`. Draws nothing where there is no choice.
+fn draw((from, to): (f64, f64), random: &mut Random) -> f64 {
+    if to > from { from + (to - from) * random.next_unit() } else { from }
 }
 
 #[cfg(test)]
@@ -352,30 +344,63 @@ mod tests {
         (0..count).map(|_| backoff.next(&mut progress).as_secs_f64()).collect()
     }
 
-    /// As the formula is in 128 bits and doubles.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
-    fn scaled_slowly(duration: Duration, factor: f64, cap: Duration) -> Duration {
-        if duration.is_zero() || factor <= 0.0 {
-            return Duration::ZERO;
-        }
-        let nanos = duration.as_nanos() as f64 * factor;
-        if nanos >= cap.as_nanos() as f64 {
-            return cap;
-        }
-        let seconds = (nanos / 1e9).floor();
-        let rest = (nanos - seconds * 1e9).round().clamp(0.0, 1e9) as u64;
-        Duration::from_secs(seconds as u64).saturating_add(Duration::from_nanos(rest)).min(cap)
-    }
-
     proptest! {
         #[test]
-        fn integers_scale_to_the_same_nanosecond(
-            (secs, nanos, factor, cap) in (0..1_u64 << 40, 0..1_000_000_000_u32, 0.0..4.0_f64, 0..1_u64 << 40),
-            shift in 0..40_u32,
+        fn delays_are_rounded_to_the_nearest_nanosecond_and_cut_at_the_cap(
+            (nanos, cap) in (0..1_u64 << 52, 0..1_u64 << 52),
+            (rest, shift) in (0.0..1.0_f64, 0..52_u32),
         ) {
-            let (duration, cap) = (Duration::new(secs >> shift, nanos), Duration::new(cap >> shift, nanos / 2));
-            prop_assert_eq!(scale(duration, factor, cap), scaled_slowly(duration, factor, cap));
+            let cap = Duration::from_nanos(cap);
+            #[expect(clippy::cast_precision_loss)]
+            let exact = (nanos >> shift) as f64 + rest;
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            let expected = Duration::from_nanos(exact.round() as u64).min(cap);
+            let backoff = Backoff { cap, ..plain(BackoffStrategy::Fixed, None) };
+            prop_assert_eq!(backoff.rounded(exact), expected);
         }
+
+        #[test]
+        fn powers_by_squares_are_powers(base in 0.0..100.0_f64, n in 0..200_u64) {
+            #[expect(clippy::cast_precision_loss)]
+            let expected = base.powf(n as f64);
+            let power = power(base, n);
+            prop_assert!(power == expected || (power / expected - 1.0).abs() < 1e-12, "{power}, {expected}");
+        }
+    }
+
+    #[test]
+    fn powers_end_in_infinity_or_nothing_and_are_never_nan() {
+        let far = u64::MAX;
+        for (base, n, expected) in [
+            (0.0, 0, 1.0),
+            (0.0, far, 0.0),
+            (0.5, far, 0.0),
+            (1.0, far, 1.0),
+            (2.0, far, f64::INFINITY),
+            (f64::MAX, 2, f64::INFINITY),
+            (3.0, 7, 2187.0),
+            (2.0, 1023, 2_f64.powi(1023)),
+        ] {
+            assert_eq!(power(base, n), expected, "{base}^{n}");
+        }
+    }
+
+    #[test]
+    fn delays_of_centuries_come_out_as_near_as_doubles_are() {
+        let year = S * 31_557_600;
+        let fixed =
+            |base| Backoff { base, cap: Duration::MAX, ..plain(BackoffStrategy::Fixed, None) };
+        for years in [100, 146, 147, 300, 584, 585, 10_000, 400_000_000] {
+            let (base, delay) = (year * years, fixed(year * years).middle(1));
+            assert!(
+                (delay.as_secs_f64() / base.as_secs_f64() - 1.0).abs() < 1e-15,
+                "{years}: {delay:?}"
+            );
+        }
+        let endless = fixed(Duration::MAX);
+        assert_eq!(endless.middle(1), Duration::MAX);
+        assert_eq!(endless.interval(1, None), (Duration::MAX, Duration::MAX));
+        assert_eq!(nanos(Duration::new(3, 7)), 3_000_000_007.0);
     }
 
     #[test]
@@ -534,15 +559,20 @@ mod tests {
     }
 
     #[test]
-    fn no_factor_makes_a_delay_that_is_no_time() {
-        let zero = Duration::ZERO;
-        for factor in [-0.5, -1.0, f64::NEG_INFINITY, f64::NAN, 0.0] {
-            assert_eq!(scale(S, factor, 9 * S), zero, "{factor}");
+    fn nothing_grows_out_of_nothing_whatever_the_factor() {
+        use BackoffStrategy::{Decorrelated, Exponential, Fibonacci, Fixed, Linear};
+        for strategy in [Fixed, Linear, Exponential, Fibonacci, Decorrelated] {
+            let multiplier = f64::MAX;
+            let backoff = Backoff { base: Duration::ZERO, multiplier, ..plain(strategy, None) };
+            for n in [1, 2, 3, 2000, u64::MAX] {
+                assert_eq!(
+                    backoff.interval(n, None),
+                    (Duration::ZERO, Duration::ZERO),
+                    "{strategy}"
+                );
+                assert_eq!(backoff.middle(n), Duration::ZERO, "{strategy}");
+            }
         }
-        for factor in [f64::INFINITY, f64::NAN, 2.0] {
-            assert_eq!(scale(zero, factor, 9 * S), zero, "{factor}");
-        }
-        assert_eq!(scale(S, f64::INFINITY, 9 * S), 9 * S);
     }
 
     #[test]
