@@ -193,13 +193,13 @@ mod live {
     #[doc(hidden)]
     pub trait Keeper: Sync {
         /// Begins a wait, never of zero; `usual` tells a timer's from a sleep's.
-        fn begin(&self, delay: Duration, usual: bool, cx: &mut Context<'_>) -> [u32; 3];
+        fn begin(&self, delay: Duration, usual: bool, cx: &mut Context<'_>) -> (u64, u64);
 
         /// Whether a wait is over: then it is known no more.
-        fn poll(&self, wait: [u32; 3], cx: &mut Context<'_>) -> Poll<()>;
+        fn poll(&self, wait: (u64, u64), cx: &mut Context<'_>) -> Poll<()>;
 
         /// A wait is dropped before it is over.
-        fn end(&self, wait: [u32; 3]);
+        fn end(&self, wait: (u64, u64));
     }
 
     /// A [`World`] that can be entered by tasks and threads.
@@ -498,7 +498,7 @@ mod live {
             delay: Duration,
             usual: bool,
         },
-        Begun([u32; 3]),
+        Begun((u64, u64)),
         Over,
     }
 

@@ -228,10 +228,14 @@ impl Timer {
             TimerProjection::Unarmed => {}
         }
         match world() {
-            Some(mut sleep) => {
-                let polled = Pin::new(&mut sleep).poll(cx);
+            Some(sleep) => {
+                // Polled in its place: not copied once more.
                 self.set(Self::Scope { sleep });
-                polled
+                match self.project() {
+                    TimerProjection::Scope { sleep } => Pin::new(sleep).poll(cx),
+                    // Armed above.
+                    _ => Poll::Pending,
+                }
             }
             None => {
                 self.set(Self::Tokio { sleep: tokio::time::sleep(limit) });

@@ -20,12 +20,13 @@ pub(crate) struct Wait {
 }
 
 impl Wait {
-    const fn to_words(self) -> [u32; 3] {
-        [self.run, self.at, self.number]
+    fn to_words(self) -> (u64, u64) {
+        (u64::from(self.run), u64::from(self.at) << 32 | u64::from(self.number))
     }
 
-    const fn from_words([run, at, number]: [u32; 3]) -> Self {
-        Self { run, at, number }
+    #[expect(clippy::cast_possible_truncation, reason = "they were put together of halves")]
+    const fn from_words((run, rest): (u64, u64)) -> Self {
+        Self { run: run as u32, at: (rest >> 32) as u32, number: rest as u32 }
     }
 }
 
@@ -75,20 +76,20 @@ impl Waits {
 pub(super) struct Policies;
 
 impl Keeper for Policies {
-    fn begin(&self, delay: Duration, usual: bool, cx: &mut Context<'_>) -> [u32; 3] {
+    fn begin(&self, delay: Duration, usual: bool, cx: &mut Context<'_>) -> (u64, u64) {
         let wait = with(|inside| inside.wait(delay, usual, cx.waker()).to_words());
         // No run has this place.
-        wait.unwrap_or([u32::MAX; 3])
+        wait.unwrap_or((u64::MAX, u64::MAX))
     }
 
-    fn poll(&self, wait: [u32; 3], cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(&self, wait: (u64, u64), cx: &mut Context<'_>) -> Poll<()> {
         match with(|inside| inside.is_over(Wait::from_words(wait), cx.waker())) {
             Some(true) => Poll::Ready(()),
             _ => Poll::Pending,
         }
     }
 
-    fn end(&self, wait: [u32; 3]) {
+    fn end(&self, wait: (u64, u64)) {
         with(|inside| inside.end_wait(Wait::from_words(wait)));
     }
 }
