@@ -248,6 +248,7 @@ impl Backoff {
     }
 
     /// The `n`th delay without jitter.
+    #[cfg(any(feature = "config", test))]
     pub(crate) fn middle(&self, n: u64) -> Duration {
         self.rounded(self.grown(n))
     }
@@ -265,7 +266,7 @@ impl Backoff {
         (middle * low, (middle * high).min(cap))
     }
 
-    /// As [`middle`](Self::middle), in ns that are not rounded yet.
+    /// The `n`th delay without jitter, in ns that are not rounded yet.
     #[expect(clippy::cast_precision_loss, reason = "attempt numbers past 2^53 are past the cap")]
     fn grown(&self, n: u64) -> f64 {
         let retries_before = n.saturating_sub(1);
