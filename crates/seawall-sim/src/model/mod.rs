@@ -422,7 +422,6 @@ impl Model {
 
     fn arrive(&mut self, now: u64, at: u32, queue: &mut Queue) {
         let request = self.requests.get_mut(at);
-        request.came = now;
         let number = request.server;
         let server = &mut self.servers[number as usize];
         let (mut is_dead, mut failure) = (false, None);
@@ -457,7 +456,7 @@ impl Model {
             }
             What::Work => {}
         }
-        if !server.enqueue(at) {
+        if !server.enqueue(now, at) {
             return self.reply(now, at, Err(Failure::Overloaded), queue);
         }
         self.dispatch(now, number, queue);
@@ -467,12 +466,9 @@ impl Model {
     fn dispatch(&mut self, now: u64, number: u32, queue: &mut Queue) {
         loop {
             let server = &mut self.servers[number as usize];
-            let Some(at) = server.next(now) else { return };
+            let Some((at, came)) = server.next(now) else { return };
             let tier = &self.scenario.tiers[server.tier as usize];
-            // Most requests have waited for long: their memory is not to be fetched for nothing.
-            let waited = || now - self.requests.get(at).came;
-            let too_late = tier.shed_after.is_some_and(|most| waited() > nanos(most));
-            if too_late {
+            if tier.shed_after.is_some_and(|most| now - came > nanos(most)) {
                 server.busy -= 1;
                 server.hold(at, false);
                 self.reply(now, at, Err(Failure::Overloaded), queue);

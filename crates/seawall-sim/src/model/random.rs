@@ -125,7 +125,7 @@ impl Span {
                 let (from, to) = (nanos(*from), nanos(*to));
                 from.saturating_add(rounded(to.saturating_sub(from) as f64 * stream.unit()))
             }
-            Self::Exponential(mean) => rounded(mean.as_nanos() as f64 * stream.exponential()),
+            Self::Exponential(mean) => rounded(nanos(*mean) as f64 * stream.exponential()),
             Self::Normal(mean, deviation) => {
                 let (mean, deviation) = (mean.as_nanos() as f64, deviation.as_nanos() as f64);
                 rounded((mean + deviation * stream.normal()).abs())

@@ -18,8 +18,6 @@ pub(super) enum What {
 pub(super) struct Request {
     pub(super) server: u32,
     pub(super) key: u32,
-    /// When it came to its server.
-    pub(super) came: u64,
     pub(super) what: What,
     /// Whoever waits for the reply.
     pub(super) who: Who,
@@ -53,7 +51,7 @@ impl Requests {
     }
 
     pub(super) fn insert(&mut self, server: u32, key: u32, what: What, who: Who) -> u32 {
-        let request = Request { server, key, came: 0, what, who, reply: Err(Failure::Failed) };
+        let request = Request { server, key, what, who, reply: Err(Failure::Failed) };
         if let Some(at) = self.free.pop() {
             self.all[at as usize] = request;
             self.states[at as usize] = 0;

@@ -42,6 +42,8 @@ pub(crate) struct Server {
     /// More is refused.
     room: usize,
     queue: VecDeque<u32>,
+    /// When they came; kept only where those are refused that have waited too long.
+    came: Option<VecDeque<u64>>,
     /// What is worked on; kept only where a restart may lose it.
     held: Option<Vec<u32>>,
     spells: Vec<Spell>,
@@ -62,6 +64,7 @@ impl Server {
             busy: 0,
             room: tier.queue.map_or(usize::MAX, |most| most as usize),
             queue: VecDeque::new(),
+            came: tier.shed_after.map(|_| VecDeque::new()),
             held: restarts.then(Vec::new),
             quiet: quiet_around(&spells, 0),
             spells,
@@ -110,27 +113,29 @@ impl Server {
     }
 
     /// Takes a request in; false if the queue is full and no worker is free.
-    pub(crate) fn enqueue(&mut self, request: u32) -> bool {
+    pub(crate) fn enqueue(&mut self, now: u64, request: u32) -> bool {
         if self.queue.len()
             >= self.room.saturating_add((self.workers - self.workers.min(self.busy)) as usize)
         {
             return false;
         }
         self.queue.push_back(request);
+        if let Some(came) = &mut self.came {
+            came.push_back(now);
+        }
         true
     }
 
-    /// The next request, with a worker for it.
-    pub(crate) fn next(&mut self, now: u64) -> Option<u32> {
+    /// The next request, with a worker for it, and when it came if that is kept.
+    pub(crate) fn next(&mut self, now: u64) -> Option<(u32, u64)> {
         if self.queue.is_empty() || self.busy >= self.able(now) {
             return None;
         }
         self.busy += 1;
-        let request = self.queue.pop_front();
-        if let Some(request) = request {
-            self.hold(request, true);
-        }
-        request
+        let request = self.queue.pop_front()?;
+        self.hold(request, true);
+        let came = self.came.as_mut().and_then(VecDeque::pop_front).unwrap_or(now);
+        Some((request, came))
     }
 
     /// Keeps in mind what is worked on.
@@ -181,6 +186,9 @@ impl Server {
         self.busy = 0;
         let mut lost: Vec<u32> = self.held.as_mut().map(std::mem::take).unwrap_or_default();
         lost.extend(self.queue.drain(..));
+        if let Some(came) = &mut self.came {
+            came.clear();
+        }
         lost
     }
 }
@@ -226,7 +234,7 @@ mod tests {
     #[test]
     fn half_the_capacity_is_half_the_workers() {
         let mut server = server(&[Fault::new(FaultKind::Capacity(0.5), S, S)]);
-        (0..20).for_each(|request| assert!(server.enqueue(request)));
+        (0..20).for_each(|request| assert!(server.enqueue(0, request)));
         let taken = |server: &mut Server, now| std::iter::from_fn(|| server.next(now)).count();
         assert_eq!(taken(&mut server, SECOND), 5);
         assert_eq!(taken(&mut server, 2 * SECOND), 5);
@@ -237,10 +245,27 @@ mod tests {
         let tier = Tier { workers: 2, queue: Some(3), ..Tier::default() };
         let mut server = Server::new(0, &tier, Vec::new());
         let taken = (0..10).filter(|request| {
-            let in_time = server.enqueue(*request);
+            let in_time = server.enqueue(0, *request);
             let _ = server.next(0);
             in_time
         });
         assert_eq!(taken.count(), 5);
+    }
+
+    #[test]
+    fn a_request_is_told_with_when_it_came_where_some_may_come_too_late() {
+        let came = |shed_after| {
+            let tier = Tier { workers: 3, shed_after, ..Tier::default() };
+            let restart = Fault::new(FaultKind::Restart, S, S);
+            let mut server = Server::new(0, &tier, vec![Spell::new(&restart)]);
+            assert!(server.enqueue(1, 7) && server.enqueue(2, 8) && server.enqueue(3, 9));
+            let first = server.next(5);
+            // What a restart has lost is not taken for what comes after it.
+            assert_eq!(server.die(), [7, 8, 9]);
+            assert!(server.enqueue(6, 10));
+            (first, server.next(8))
+        };
+        assert_eq!(came(Some(S)), (Some((7, 1)), Some((10, 6))));
+        assert_eq!(came(None), (Some((7, 5)), Some((10, 8))));
     }
 }
