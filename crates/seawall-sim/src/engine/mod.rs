@@ -33,14 +33,17 @@ use std::{
 
 pub(crate) use queue::Queue;
 pub(crate) use slab::Slab;
-use tasks::{Run, Tasks};
-pub(crate) use waits::Wait;
+use tasks::{Run, Seat, Tasks};
+pub(crate) use waits::Due;
 use waits::{Policies, Sleep, Waits};
 pub(crate) use wakers::Who;
 use wakers::{Wakers, Woken};
 
 /// Readings of the clock start here: room below for what began before.
 const EPOCH: Duration = Duration::from_secs(1 << 20);
+
+/// How many things happen at most before others have their turn.
+const AT_ONCE: u32 = 64;
 
 thread_local! {
     static HERE: RefCell<Option<Box<Inside>>> = const { RefCell::new(None) };
@@ -185,7 +188,7 @@ pub(crate) fn run(model: Model, callers: &Callers, end: u64, stop: &dyn Fn(u64) 
         let mut tasks = Tasks::new(run);
         with(|inside| inside.begin(end));
         let mut steps = 0_u32;
-        while let Some(next) = with(|inside| inside.next(end)) {
+        while let Some(next) = with(|inside| inside.next(end, &tasks)) {
             // All that is not the engine's own runs here: not while the state is in use.
             match next {
                 Next::Poll(at) => tasks.poll(at),
@@ -226,15 +229,22 @@ impl Inside {
     }
 
     /// From now on this task is polled.
-    fn enter(&mut self, task: u32, place: Place, waker: &Waker) {
-        self.current = place;
-        self.wakers.enter(task, waker);
+    fn enter(&mut self, task: u32, seat: &Seat) {
+        self.current = seat.place;
+        self.wakers.enter(task, &seat.waker);
     }
 
-    /// Lets the next thing happen, once all are polled that were woken.
-    fn next(&mut self, end: u64) -> Next {
+    /// This task is polled next.
+    #[inline(always)]
+    fn poll(&mut self, task: u32, tasks: &Tasks) -> Next {
+        self.enter(task, tasks.seat(task));
+        Next::Poll(task)
+    }
+
+    /// Lets the next things happen, once all are polled that were woken.
+    fn next(&mut self, end: u64, tasks: &Tasks) -> Next {
         if let Some(at) = self.ready.pop_front() {
-            return Next::Poll(at);
+            return self.poll(at, tasks);
         }
         if !self.wakers.done.is_empty() {
             return Next::Drop(std::mem::take(&mut self.wakers.done));
@@ -243,23 +253,27 @@ impl Inside {
             self.ready = self.run.take();
             return Next::Nothing;
         }
-        let Some((at, what)) = self.queue.pop_before(end) else {
-            self.now = end;
-            return Next::Over;
-        };
-        self.now = at;
-        let step = match what {
-            Happening::Timer(wait) => Step::Wake(self.waits.fire(wait)),
-            what => self.model.step(at, what, &mut self.queue),
-        };
-        match step {
-            Step::Nothing => Next::Nothing,
-            Step::Begin(call) => Next::Begin(call),
-            Step::Wake(who) => match self.wakers.take(who) {
-                Woken::Nobody => Next::Nothing,
-                Woken::Task(at) => Next::Poll(at),
-                Woken::Other(waker) => Next::Wake(waker),
-            },
+        // So many that nothing is done for outside, and a run is stopped in time.
+        for _ in 0..AT_ONCE {
+            let Some((at, what)) = self.queue.pop_before(end) else {
+                self.now = end;
+                return Next::Over;
+            };
+            self.now = at;
+            let step = match what {
+                Happening::Timer(due) => Step::Wake(self.waits.fire(due)),
+                what => self.model.step(at, what, &mut self.queue),
+            };
+            match step {
+                Step::Nothing => {}
+                Step::Begin(call) => return Next::Begin(call),
+                Step::Wake(who) => match self.wakers.take(who) {
+                    Woken::Nobody => {}
+                    Woken::Task(at) => return self.poll(at, tasks),
+                    Woken::Other(waker) => return Next::Wake(waker),
+                },
+            }
         }
+        Next::Nothing
     }
 }

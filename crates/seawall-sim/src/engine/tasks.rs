@@ -64,51 +64,51 @@ impl Wake for Bell {
 
 /// Tasks by number; a place is used again, with its waker.
 pub(super) struct Tasks {
-    places: Vec<Seat>,
+    /// Apart from what else is known of them: this is what polling waits for.
+    tasks: Vec<Option<Task>>,
+    seats: Vec<Seat>,
     free: Vec<u32>,
     run: Arc<Run>,
 }
 
-struct Seat {
-    task: Option<Task>,
-    place: Place,
-    waker: Waker,
+/// Where a task stands, and what wakes it.
+pub(super) struct Seat {
+    pub(super) place: Place,
+    pub(super) waker: Waker,
 }
 
 impl Tasks {
     pub(super) const fn new(run: Arc<Run>) -> Self {
-        Self { places: Vec::new(), free: Vec::new(), run }
+        Self { tasks: Vec::new(), seats: Vec::new(), free: Vec::new(), run }
     }
 
     /// Begins a task, and polls it for the first time. `begin` is the user's code.
     pub(super) fn spawn(&mut self, place: Place, begin: impl FnOnce() -> Task) {
         let at = self.free.pop().unwrap_or_else(|| {
-            let at = u32::try_from(self.places.len()).expect("memory ends before numbers do");
+            let at = u32::try_from(self.seats.len()).expect("memory ends before numbers do");
             let waker = Waker::from(Arc::new(Bell { at, run: Arc::clone(&self.run) }));
-            self.places.push(Seat { task: None, place, waker });
+            self.tasks.push(None);
+            self.seats.push(Seat { place, waker });
             at
         });
-        let seat = &mut self.places[at as usize];
+        let seat = &mut self.seats[at as usize];
         seat.place = place;
-        with(|inside| inside.enter(at, place, &seat.waker));
-        let task = seat.task.insert(begin());
-        if task.as_mut().poll(&mut Context::from_waker(&seat.waker)).is_ready() {
-            self.end(at);
-        }
+        with(|inside| inside.enter(at, seat));
+        self.tasks[at as usize] = Some(begin());
+        self.poll(at);
     }
 
-    /// Polls a task, if it is still there.
+    pub(super) fn seat(&self, at: u32) -> &Seat {
+        &self.seats[at as usize]
+    }
+
+    /// Polls a task, if it is still there. It is the one that was entered last.
     pub(super) fn poll(&mut self, at: u32) {
-        let seat = &mut self.places[at as usize];
-        let Some(task) = &mut seat.task else { return };
-        with(|inside| inside.enter(at, seat.place, &seat.waker));
-        if let Poll::Ready(()) = task.as_mut().poll(&mut Context::from_waker(&seat.waker)) {
-            self.end(at);
+        let Some(task) = &mut self.tasks[at as usize] else { return };
+        let mut cx = Context::from_waker(&self.seats[at as usize].waker);
+        if let Poll::Ready(()) = task.as_mut().poll(&mut cx) {
+            self.tasks[at as usize] = None;
+            self.free.push(at);
         }
-    }
-
-    fn end(&mut self, at: u32) {
-        self.places[at as usize].task = None;
-        self.free.push(at);
     }
 }

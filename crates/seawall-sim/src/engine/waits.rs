@@ -30,12 +30,30 @@ impl Wait {
     }
 }
 
-/// Those who wait: nobody, once the time has come.
+/// What the queue knows of a wait whose time comes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Due {
+    at: u32,
+    number: u32,
+    /// Who waited at first. As a rule it is who waits still, and known before the place is read.
+    who: Who,
+}
+
+/// Those who wait.
 #[derive(Debug)]
 pub(super) struct Waits {
     run: u32,
-    places: Vec<(u32, Who)>,
+    places: Vec<Place>,
     free: Vec<u32>,
+}
+
+#[derive(Debug)]
+struct Place {
+    number: u32,
+    /// Nobody, once the time has come.
+    who: Who,
+    /// Others wait than at first.
+    is_changed: bool,
 }
 
 impl Waits {
@@ -44,29 +62,40 @@ impl Waits {
     }
 
     #[inline(always)]
-    fn insert(&mut self, who: Who) -> Wait {
+    fn insert(&mut self, who: Who) -> (Wait, Due) {
         let at = self.free.pop().unwrap_or_else(|| {
-            self.places.push((0, Who::NOBODY));
+            self.places.push(Place { number: 0, who, is_changed: false });
             u32::try_from(self.places.len() - 1).expect("memory ends before numbers do")
         });
         let place = &mut self.places[at as usize];
-        place.1 = who;
-        Wait { run: self.run, at, number: place.0 }
+        (place.who, place.is_changed) = (who, false);
+        let number = place.number;
+        (Wait { run: self.run, at, number }, Due { at, number, who })
     }
 
-    fn get(&mut self, wait: Wait) -> Option<&mut Who> {
+    #[inline(always)]
+    fn get(&mut self, wait: Wait) -> Option<&mut Place> {
         let place = self.places.get_mut(wait.at as usize)?;
-        (place.0 == wait.number && wait.run == self.run).then_some(&mut place.1)
+        (place.number == wait.number && wait.run == self.run).then_some(place)
     }
 
     /// The time has come: who waits for it, if anybody still does.
-    pub(super) fn fire(&mut self, wait: Wait) -> Who {
-        self.get(wait).map_or(Who::NOBODY, |who| std::mem::replace(who, Who::NOBODY))
+    #[inline(always)]
+    pub(super) fn fire(&mut self, due: Due) -> Who {
+        match self.places.get_mut(due.at as usize) {
+            Some(place) if place.number == due.number => {
+                let who = std::mem::replace(&mut place.who, Who::NOBODY);
+                if place.is_changed { who } else { due.who }
+            }
+            _ => Who::NOBODY,
+        }
     }
 
+    #[inline(always)]
     fn remove(&mut self, wait: Wait) -> Who {
-        let Some(who) = self.get(wait).map(|who| *who) else { return Who::NOBODY };
-        self.places[wait.at as usize] = (wait.number.wrapping_add(1), Who::NOBODY);
+        let Some(place) = self.get(wait) else { return Who::NOBODY };
+        place.number = place.number.wrapping_add(1);
+        let who = place.who;
         self.free.push(wait.at);
         who
     }
@@ -100,8 +129,8 @@ impl Inside {
     fn wait(&mut self, delay: Duration, usual: bool, waker: &Waker) -> Wait {
         let delay = crate::model::nanos(delay);
         let who = self.wakers.who(waker);
-        let wait = self.waits.insert(who);
-        let what = Happening::Timer(wait);
+        let (wait, due) = self.waits.insert(who);
+        let what = Happening::Timer(due);
         if usual {
             self.queue.after(self.now, delay, what);
         } else {
@@ -114,12 +143,12 @@ impl Inside {
     #[inline(always)]
     fn is_over(&mut self, wait: Wait, waker: &Waker) -> bool {
         match self.waits.get(wait) {
-            Some(who) if *who == Who::NOBODY => {
+            Some(place) if place.who == Who::NOBODY => {
                 self.waits.remove(wait);
                 true
             }
-            Some(who) => {
-                self.wakers.replace(who, waker);
+            Some(place) => {
+                place.is_changed |= self.wakers.replace(&mut place.who, waker);
                 false
             }
             None => false,

@@ -7,7 +7,7 @@ pub(crate) mod scenario;
 mod server;
 
 use crate::{
-    engine::{Call, Place, Wait, Who, with},
+    engine::{Call, Due, Place, Who, with},
     measure::Seen,
     stack::Finish,
     trace::{self, Script},
@@ -82,7 +82,7 @@ pub enum Answer {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Happening {
     /// For the engine.
-    Timer(Wait),
+    Timer(Due),
     /// The next call of an open loop.
     Call,
     /// A user of a closed loop calls.
@@ -377,6 +377,8 @@ impl Model {
         here.copied().is_some_and(|(_, _, share)| self.chance.chance(share))
     }
 
+    // Inlined, as is what puts `what` in its place: see the queue.
+    #[inline(always)]
     fn travel(&mut self, now: u64, what: Happening, queue: &mut Queue) {
         let here = self.slow_ways.iter().filter(|(from, to, _)| (*from..*to).contains(&now));
         let more: u64 = here.map(|(_, _, more)| *more).fold(0, u64::saturating_add);
