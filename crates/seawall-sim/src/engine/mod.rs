@@ -22,6 +22,7 @@ use seawall::{
 use std::{
     cell::RefCell,
     collections::VecDeque,
+    mem::ManuallyDrop,
     pin::Pin,
     sync::{
         Arc,
@@ -46,7 +47,10 @@ const EPOCH: Duration = Duration::from_secs(1 << 20);
 const AT_ONCE: u32 = 64;
 
 thread_local! {
-    static HERE: RefCell<Option<Box<Inside>>> = const { RefCell::new(None) };
+    /// Put away when a run ends, so that there is nothing to drop with the thread: a state which knew of
+    /// such a drop would be asked for it by every access.
+    static HERE: ManuallyDrop<RefCell<Option<Box<Inside>>>> =
+        const { ManuallyDrop::new(RefCell::new(None)) };
 }
 
 /// The engine's state, and the modelled world's.
@@ -93,8 +97,9 @@ pub(crate) type Task = Pin<Box<dyn Future<Output = ()>>>;
 
 /// Asks or changes the state. None outside a run, and in a destructor that runs while the state is in
 /// use.
+#[inline]
 pub(crate) fn with<R>(ask: impl FnOnce(&mut Inside) -> R) -> Option<R> {
-    HERE.try_with(|here| here.try_borrow_mut().ok()?.as_deref_mut().map(ask)).ok().flatten()
+    HERE.with(|here| here.try_borrow_mut().ok()?.as_deref_mut().map(ask))
 }
 
 /// Waits in the simulation's time: for functions of one's own that do more than
@@ -156,7 +161,7 @@ impl InPlace {
 
 impl Drop for InPlace {
     fn drop(&mut self) {
-        let inside = HERE.try_with(|here| here.borrow_mut().take());
+        let inside = HERE.with(|here| here.borrow_mut().take());
         drop(inside);
     }
 }

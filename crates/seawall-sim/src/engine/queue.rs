@@ -16,6 +16,9 @@ const NEVER: (u64, u64) = (u64::MAX, u64::MAX);
 pub(crate) struct Queue<T> {
     wheel: Wheel<T>,
     lines: Vec<Line<T>>,
+    /// The line whose first one comes before those of the others, and the key of that.
+    soonest: usize,
+    first: (u64, u64),
     next: u64,
 }
 
@@ -64,7 +67,7 @@ impl<T> Ord for Entry<T> {
 
 impl<T> Queue<T> {
     pub(crate) fn new() -> Self {
-        Self { wheel: Wheel::new(), lines: Vec::new(), next: 0 }
+        Self { wheel: Wheel::new(), lines: Vec::new(), soonest: 0, first: NEVER, next: 0 }
     }
 
     // Inlined: `what` is then written where it is to stand, and not copied there in larger words than
@@ -91,6 +94,9 @@ impl<T> Queue<T> {
         let line = &mut self.lines[at];
         if line.waiting.is_empty() {
             line.first = entry.key();
+            if line.first < self.first {
+                (self.soonest, self.first) = (at, line.first);
+            }
         }
         line.waiting.push_back(entry);
     }
@@ -105,27 +111,28 @@ impl<T> Queue<T> {
     }
 
     /// What comes next, if it comes before `end`.
+    #[inline(always)]
     pub(crate) fn pop_before(&mut self, end: u64) -> Option<(u64, T)> {
-        let mut first = self.wheel.first().unwrap_or(NEVER);
-        let mut from = None;
-        for line in &mut self.lines {
-            if line.first < first {
-                first = line.first;
-                from = Some(line);
-            }
-        }
-        if first.0 >= end {
+        let wheel = self.wheel.first().unwrap_or(NEVER);
+        if self.first.min(wheel).0 >= end {
             return None;
         }
-        let entry = match from {
-            Some(line) => {
-                let entry = line.waiting.pop_front();
-                line.first = line.waiting.front().map_or(NEVER, Entry::key);
-                entry
-            }
-            None => self.wheel.pop(),
-        };
+        let entry = if self.first < wheel { self.pop_line() } else { self.wheel.pop() };
         entry.map(|entry| (entry.at, entry.what))
+    }
+
+    #[inline(always)]
+    fn pop_line(&mut self) -> Option<Entry<T>> {
+        let line = &mut self.lines[self.soonest];
+        let entry = line.waiting.pop_front();
+        line.first = line.waiting.front().map_or(NEVER, Entry::key);
+        self.first = NEVER;
+        for (at, line) in self.lines.iter().enumerate() {
+            if line.first < self.first {
+                (self.soonest, self.first) = (at, line.first);
+            }
+        }
+        entry
     }
 }
 

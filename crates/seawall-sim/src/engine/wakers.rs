@@ -73,19 +73,27 @@ impl Wakers {
     }
 
     /// Whom this waker wakes.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn who(&mut self, waker: &Waker) -> Who {
-        if self.is_current(waker) {
-            return self.current();
-        }
+        if self.is_current(waker) { self.current() } else { self.other(waker) }
+    }
+
+    #[cold]
+    fn other(&mut self, waker: &Waker) -> Who {
         Who(OTHERS + self.others.insert(waker.clone()))
     }
 
     /// From now on this waker is to be woken. Whether that changes anything.
+    #[inline(always)]
     pub(crate) fn replace(&mut self, who: &mut Who, waker: &Waker) -> bool {
         if self.is_current(waker) && *who == self.current() {
             return false;
         }
+        self.replace_other(who, waker)
+    }
+
+    #[cold]
+    fn replace_other(&mut self, who: &mut Who, waker: &Waker) -> bool {
         let known = who.other().and_then(|at| self.others.get_mut(at));
         if known.is_some_and(|known| known.will_wake(waker)) {
             return false;
@@ -105,10 +113,16 @@ impl Wakers {
     }
 
     /// Nobody waits any more.
+    #[inline(always)]
     pub(crate) fn forget(&mut self, who: &mut Who) {
         if let Some(at) = who.other() {
-            self.done.extend(self.others.remove(at));
+            self.forget_other(at);
         }
         *who = Who::NOBODY;
+    }
+
+    #[cold]
+    fn forget_other(&mut self, at: u32) {
+        self.done.extend(self.others.remove(at));
     }
 }

@@ -426,23 +426,12 @@ impl Model {
         let request = self.requests.get_mut(at);
         let number = request.server;
         let server = &mut self.servers[number as usize];
-        let (mut is_dead, mut failure) = (false, None);
-        let troubles = (!server.is_quiet(now)).then(|| server.trouble(now));
-        for kind in troubles.into_iter().flatten() {
-            match kind {
-                FaultKind::Dead => is_dead = true,
-                FaultKind::Refuse | FaultKind::Restart => failure = Some(Failure::Refused),
-                FaultKind::Errors(share) if self.chance.chance(share) => {
-                    failure = Some(Failure::Failed);
-                }
-                _ => {}
+        if !server.is_quiet(now) {
+            match meets_trouble(server, now, &mut self.chance) {
+                Ok(()) => {}
+                Err(None) => return self.forget(at),
+                Err(Some(failure)) => return self.reply(now, at, Err(failure), queue),
             }
-        }
-        if is_dead {
-            return self.forget(at);
-        }
-        if let Some(failure) = failure {
-            return self.reply(now, at, Err(failure), queue);
         }
         match request.what {
             What::Read(_) => {
@@ -538,6 +527,26 @@ impl Model {
             self.reply(now, at, Err(Failure::Reset), queue);
         }
         self.dispatch(now, number, queue);
+    }
+}
+
+/// Whether a request gets through to a server that is not itself; else what it meets there, which may
+/// be nothing at all.
+#[cold]
+fn meets_trouble(server: &Server, now: u64, chance: &mut Stream) -> Result<(), Option<Failure>> {
+    let (mut is_dead, mut failure) = (false, None);
+    for kind in server.trouble(now) {
+        match kind {
+            FaultKind::Dead => is_dead = true,
+            FaultKind::Refuse | FaultKind::Restart => failure = Some(Failure::Refused),
+            FaultKind::Errors(share) if chance.chance(share) => failure = Some(Failure::Failed),
+            _ => {}
+        }
+    }
+    match (is_dead, failure) {
+        (true, _) => Err(None),
+        (false, Some(failure)) => Err(Some(failure)),
+        (false, None) => Ok(()),
     }
 }
 
