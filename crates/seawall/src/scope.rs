@@ -25,7 +25,10 @@ pub(crate) use absent::{
 #[cfg(not(feature = "testing"))]
 mod absent {
     use crate::{breaker::Core, error::Error, event::Event};
-    use std::time::Duration;
+    use std::{
+        task::{Context, Poll},
+        time::Duration,
+    };
 
     #[inline(always)]
     pub(crate) const fn hears() -> bool {
@@ -46,13 +49,13 @@ mod absent {
     pub(crate) type Sleep = std::future::Ready<()>;
 
     #[inline(always)]
-    pub(crate) const fn sleep(_: Duration) -> Option<Sleep> {
+    pub(crate) const fn sleep(_: Duration, _: &mut Context<'_>) -> Option<(Sleep, Poll<()>)> {
         None
     }
 
     #[inline(always)]
     #[cfg(feature = "tokio")]
-    pub(crate) const fn timer(_: Duration) -> Option<Sleep> {
+    pub(crate) const fn timer(_: Duration, _: &mut Context<'_>) -> Option<(Sleep, Poll<()>)> {
         None
     }
 
@@ -485,21 +488,14 @@ mod live {
         first(|world| world.seed())
     }
 
-    /// A world's wait.
+    /// A world's wait that has begun.
     pub(crate) enum Sleep {
         Boxed(BoxFuture<'static, ()>),
-        Kept { keeper: &'static dyn Keeper, kept: Kept },
-    }
-
-    /// A wait that is kept.
-    pub(crate) enum Kept {
-        /// Begins when it is polled.
-        Idle {
-            delay: Duration,
-            usual: bool,
+        /// None: it is over.
+        Kept {
+            keeper: &'static dyn Keeper,
+            wait: Option<(u64, u64)>,
         },
-        Begun((u64, u64)),
-        Over,
     }
 
     impl Future for Sleep {
@@ -507,56 +503,62 @@ mod live {
 
         #[inline]
         fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-            let (keeper, kept) = match &mut *self {
-                Self::Boxed(sleep) => return sleep.as_mut().poll(cx),
-                Self::Kept { keeper, kept } => (keeper, kept),
-            };
-            match *kept {
-                Kept::Begun(wait) => match keeper.poll(wait, cx) {
-                    Poll::Ready(()) => *kept = Kept::Over,
-                    Poll::Pending => return Poll::Pending,
-                },
-                Kept::Idle { delay, usual } if !delay.is_zero() => {
-                    *kept = Kept::Begun(keeper.begin(delay, usual, cx));
-                    return Poll::Pending;
+            match &mut *self {
+                Self::Boxed(sleep) => sleep.as_mut().poll(cx),
+                Self::Kept { wait: None, .. } => Poll::Ready(()),
+                Self::Kept { keeper, wait: kept @ Some(_) } => {
+                    let polled = kept.map_or(Poll::Ready(()), |wait| keeper.poll(wait, cx));
+                    if polled.is_ready() {
+                        *kept = None;
+                    }
+                    polled
                 }
-                Kept::Idle { .. } | Kept::Over => {}
             }
-            Poll::Ready(())
         }
     }
 
     impl Drop for Sleep {
         #[inline]
         fn drop(&mut self) {
-            if let Self::Kept { keeper, kept: Kept::Begun(wait) } = self {
+            if let Self::Kept { keeper, wait: Some(wait) } = self {
                 keeper.end(*wait);
             }
         }
     }
 
-    pub(crate) fn sleep(delay: Duration) -> Option<Sleep> {
-        wait(delay, false, |world| world.sleep(delay))
+    /// Begins a wait, and says whether it is over.
+    #[inline]
+    pub(crate) fn sleep(delay: Duration, cx: &mut Context<'_>) -> Option<(Sleep, Poll<()>)> {
+        wait(delay, false, cx, |world| world.sleep(delay))
     }
 
+    /// As [`sleep`], for a limit that many calls have.
     #[cfg(feature = "tokio")]
-    pub(crate) fn timer(limit: Duration) -> Option<Sleep> {
-        wait(limit, true, |world| world.timer(limit))
+    #[inline]
+    pub(crate) fn timer(limit: Duration, cx: &mut Context<'_>) -> Option<(Sleep, Poll<()>)> {
+        wait(limit, true, cx, |world| world.timer(limit))
     }
 
     #[inline]
     fn wait(
         delay: Duration,
         usual: bool,
+        cx: &mut Context<'_>,
         boxed: impl Fn(&dyn World) -> Option<BoxFuture<'static, ()>>,
-    ) -> Option<Sleep> {
+    ) -> Option<(Sleep, Poll<()>)> {
         if !is_active() {
             return None;
         }
         if let (Some(keeper), false) = (KEEPER.get(), has_entered()) {
-            return Some(Sleep::Kept { keeper, kept: Kept::Idle { delay, usual } });
+            if delay.is_zero() {
+                return Some((Sleep::Kept { keeper, wait: None }, Poll::Ready(())));
+            }
+            let wait = Some(keeper.begin(delay, usual, cx));
+            return Some((Sleep::Kept { keeper, wait }, Poll::Pending));
         }
-        ask_worlds(boxed).map(Sleep::Boxed)
+        let mut sleep = ask_worlds(boxed)?;
+        let polled = sleep.as_mut().poll(cx);
+        Some((Sleep::Boxed(sleep), polled))
     }
 
     /// Whether there can be mocks in this build.

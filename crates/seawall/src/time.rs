@@ -192,7 +192,7 @@ impl Future for Sleep {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
         let delay = *this.delay;
-        this.timer.poll_for(delay, || scope::sleep(delay), cx)
+        this.timer.poll_for(delay, |cx| scope::sleep(delay, cx), cx)
     }
 }
 
@@ -200,6 +200,7 @@ impl Future for Sleep {
 pin_project_lite::pin_project! {
     /// A timer that is armed by its first poll, and costs nothing before.
     #[project = TimerProjection]
+    #[project_replace = TimerReplaced]
     pub(crate) enum Timer {
         Unarmed,
         Tokio { #[pin] sleep: tokio::time::Sleep },
@@ -212,14 +213,14 @@ impl Timer {
     /// Ready `limit` after the first poll.
     #[inline(never)]
     pub(crate) fn poll(self: Pin<&mut Self>, limit: Duration, cx: &mut Context<'_>) -> Poll<()> {
-        self.poll_for(limit, || scope::timer(limit), cx)
+        self.poll_for(limit, |cx| scope::timer(limit, cx), cx)
     }
 
     #[inline]
     fn poll_for(
         mut self: Pin<&mut Self>,
         limit: Duration,
-        world: impl FnOnce() -> Option<scope::Sleep>,
+        world: impl FnOnce(&mut Context<'_>) -> Option<(scope::Sleep, Poll<()>)>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         match self.as_mut().project() {
@@ -227,24 +228,15 @@ impl Timer {
             TimerProjection::Scope { sleep } => return Pin::new(sleep).poll(cx),
             TimerProjection::Unarmed => {}
         }
-        match world() {
-            Some(sleep) => {
-                // Polled in its place: not copied once more.
-                self.set(Self::Scope { sleep });
-                match self.project() {
-                    TimerProjection::Scope { sleep } => Pin::new(sleep).poll(cx),
-                    // Armed above.
-                    _ => Poll::Pending,
-                }
-            }
-            None => {
-                self.set(Self::Tokio { sleep: tokio::time::sleep(limit) });
-                match self.project() {
-                    TimerProjection::Tokio { sleep } => sleep.poll(cx),
-                    // Armed above.
-                    _ => Poll::Pending,
-                }
-            }
+        if let Some((sleep, polled)) = world(cx) {
+            self.project_replace(Self::Scope { sleep });
+            return polled;
+        }
+        self.as_mut().project_replace(Self::Tokio { sleep: tokio::time::sleep(limit) });
+        match self.project() {
+            TimerProjection::Tokio { sleep } => sleep.poll(cx),
+            // Armed above.
+            _ => Poll::Pending,
         }
     }
 }

@@ -377,33 +377,41 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {
-            let outcome = match this.stage.as_mut().project() {
-                StageProjection::Attempt { attempt } => {
-                    let outcome = ready!(attempt.poll(cx));
-                    // Nothing of the attempt lives on while its outcome is read.
-                    this.stage.set(Stage::Ended);
-                    outcome
-                }
+            let begins = match this.stage.as_mut().project() {
+                StageProjection::Attempt { .. } => false,
                 StageProjection::Pause { wait } => {
                     ready!(wait.poll(cx));
-                    this.stage.set(Stage::Ready);
-                    continue;
+                    true
                 }
-                StageProjection::Ready => {
-                    this.stage.set(Stage::Ended);
-                    match this.call.injected() {
-                        Some(error) => Err(error),
-                        None => {
-                            this.stage.set(Stage::Attempt { attempt: (this.op)() });
-                            continue;
-                        }
-                    }
-                }
+                StageProjection::Ready => true,
                 // Polled after its end, or after a panic.
                 StageProjection::Ended => return Poll::Pending,
             };
-            let verdict = this.call.source.verdict(outcome.as_ref());
-            match this.call.settle(outcome, verdict) {
+            let mut injected = None;
+            if begins {
+                this.stage.set(Stage::Ended);
+                injected = this.call.injected();
+                if injected.is_none() {
+                    this.stage.set(Stage::Attempt { attempt: (this.op)() });
+                }
+            }
+            // Where it is written it stays until it is read: copied at once, it would be waited for.
+            let polled = match (injected, this.stage.as_mut().project()) {
+                (Some(error), _) => Poll::Ready(Err(error)),
+                (None, StageProjection::Attempt { attempt }) => attempt.poll(cx),
+                // Begun above.
+                (None, _) => Poll::Pending,
+            };
+            if polled.is_pending() {
+                return Poll::Pending;
+            }
+            // Nothing of the attempt lives on while its outcome is read.
+            this.stage.set(Stage::Ended);
+            let verdict = match &polled {
+                Poll::Ready(outcome) => this.call.source.verdict(outcome.as_ref()),
+                Poll::Pending => return Poll::Pending,
+            };
+            match this.call.settle(ready!(polled), verdict) {
                 Step::Return(outcome) => return Poll::Ready(outcome),
                 Step::Wait(delay) => {
                     let wait = (this.pause)(delay, this.call.place());
@@ -505,11 +513,11 @@ impl<S: Future<Output = ()>> Future for Wait<S> {
             WaitProjection::Sleep { sleep } => sleep.poll(cx),
             WaitProjection::Yield { yielded } => poll_yield(yielded, cx),
             WaitProjection::Mocked { delay, sleep, yields } => {
-                if sleep.is_none() {
-                    *sleep = scope::sleep(*delay);
-                }
                 if let Some(sleep) = sleep {
                     ready!(Pin::new(sleep).poll(cx));
+                } else if let Some((begun, polled)) = scope::sleep(*delay, cx) {
+                    *sleep = Some(begun);
+                    ready!(polled);
                 }
                 let mut yielded = !*yields;
                 let polled = poll_yield(&mut yielded, cx);
