@@ -255,6 +255,9 @@ impl Backoff {
 
     /// As [`interval`](Self::interval), in ns that are not rounded yet.
     fn range(&self, n: u64, previous: f64) -> (f64, f64) {
+        if self.is_nothing() {
+            return (0.0, 0.0);
+        }
         let cap = nanos(self.cap);
         if matches!(self.strategy, BackoffStrategy::Decorrelated) {
             let from = nanos(self.base).min(cap);
@@ -263,12 +266,15 @@ impl Backoff {
         }
         let middle = self.grown(n);
         let (low, high) = self.jitter.factors();
-        (middle * low, (middle * high).min(cap))
+        (middle * low, lesser(middle * high, cap))
     }
 
     /// The `n`th delay without jitter, in ns that are not rounded yet.
     #[expect(clippy::cast_precision_loss, reason = "attempt numbers past 2^53 are past the cap")]
     fn grown(&self, n: u64) -> f64 {
+        if self.is_nothing() {
+            return 0.0;
+        }
         let retries_before = n.saturating_sub(1);
         let factor = match self.strategy {
             BackoffStrategy::Fixed | BackoffStrategy::Decorrelated => 1.0,
@@ -277,8 +283,12 @@ impl Backoff {
             BackoffStrategy::Fibonacci => fibonacci(n),
             BackoffStrategy::Custom(delay) => return nanos(delay(n).min(self.cap)),
         };
-        // Nothing grows out of nothing: 0 * infinity would be NaN.
-        if self.base.is_zero() { 0.0 } else { (nanos(self.base) * factor).min(nanos(self.cap)) }
+        lesser(nanos(self.base) * factor, nanos(self.cap))
+    }
+
+    /// Whether there is no delay, ever: nothing grows out of nothing, though 0 * infinity is NaN.
+    fn is_nothing(&self) -> bool {
+        self.base.is_zero() && !matches!(self.strategy, BackoffStrategy::Custom(_))
     }
 
     /// To the nearest ns, and at most the cap.
@@ -318,10 +328,20 @@ fn fibonacci(n: u64) -> f64 {
     this
 }
 
+/// The lesser of two that are no NaN, which `min` would look for.
+fn lesser(one: f64, other: f64) -> f64 {
+    if one < other { one } else { other }
+}
+
 /// In ns: exact to 2^53, which are 104 days.
 #[expect(clippy::cast_precision_loss, reason = "a double is what is asked for")]
 fn nanos(duration: Duration) -> f64 {
-    duration.as_secs() as f64 * 1e9 + f64::from(duration.subsec_nanos())
+    // Processors convert signed numbers only; of others they make two halves.
+    let seconds = match i64::try_from(duration.as_secs()) {
+        Ok(seconds) => seconds as f64,
+        Err(_) => duration.as_secs() as f64,
+    };
+    seconds * 1e9 + f64::from(duration.subsec_nanos())
 }
 
 /// Evenly from `from ..= to`. Draws nothing where there is no choice.
