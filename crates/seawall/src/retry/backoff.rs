@@ -407,6 +407,15 @@ mod tests {
     }
 
     #[test]
+    fn where_there_is_no_choice_nothing_is_drawn() {
+        let mut random = Random::seeded(1);
+        assert_eq!(draw((2.0, 2.0), &mut random), 2.0);
+        assert_eq!(random, Random::seeded(1));
+        assert_ne!(draw((2.0, 3.0), &mut random), 2.0);
+        assert_ne!(random, Random::seeded(1));
+    }
+
+    #[test]
     fn delays_of_centuries_come_out_as_near_as_doubles_are() {
         let year = S * 31_557_600;
         let fixed =
