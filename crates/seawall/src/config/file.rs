@@ -184,8 +184,9 @@ impl PolicyFile {
     /// Everything that is wrong with the file, or with a variable; or with what a pipeline that follows
     /// needs of it. Nothing has changed then.
     pub fn reload(&self) -> Result<Reload, ConfigError> {
-        let contents = look_at(&self.shared.path);
         let mut seen = sync::lock(&self.shared.seen);
+        // Looked at by one at a time: what another has taken meanwhile is not older than this.
+        let contents = look_at(&self.shared.path);
         if seen.error.is_none() && seen.contents == contents {
             seen.settling = None;
             return Ok(Reload::Unchanged);
@@ -218,7 +219,7 @@ impl PolicyFile {
             while ended.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
                 let Some(shared) = weak.upgrade() else { return };
                 wait = match shared.look() {
-                    Look::Settling => every.min(Self::SETTLES),
+                    Look::Settling => Self::SETTLES,
                     Look::Same | Look::Taken => every,
                 };
             }

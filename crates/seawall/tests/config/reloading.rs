@@ -539,3 +539,73 @@ fn handles_and_pipelines_that_follow_can_be_shared() {
     assert!(format!("{file:?}").contains("policies.toml"));
     assert!(Path::new(file.path()).ends_with("policies.toml"));
 }
+
+#[test]
+fn of_two_reloads_at_once_neither_puts_an_older_file_in_force() {
+    let folder = Folder::new();
+    let path = folder.0.join("policies.toml");
+    let write = |n: u32| fs::write(&path, format!("p.retry.max_attempts = {n}")).unwrap();
+    for round in 0..20 {
+        write(1);
+        let file = PolicyFile::open(&path).unwrap();
+        let (begin, begun) = mpsc::channel();
+        let (go, wait) = mpsc::channel::<()>();
+        let wait = Mutex::new(wait);
+        thread::scope(|scope| {
+            // Somebody begins to follow the file and takes a while over it: a reload waits.
+            let follower = file.clone();
+            scope.spawn(move || {
+                follower.follow("p", move |policy| {
+                    let _ = begin.send(());
+                    let _ = wait.lock().unwrap().recv();
+                    policy.pipeline_blocking::<u32, Down>()
+                })
+            });
+            begun.recv().unwrap();
+            write(2);
+            let other = file.clone();
+            let other = scope.spawn(move || other.reload());
+            // Time for it to come as far as it can.
+            thread::sleep(Duration::from_millis(5));
+            write(3);
+            drop(go);
+            file.reload().unwrap();
+            other.join().unwrap().unwrap();
+        });
+        let policy = file.policies().get("p").unwrap().retry().unwrap().max_attempts();
+        assert_eq!(policy, 3, "round {round}");
+    }
+}
+
+#[test]
+fn what_is_written_by_halves_is_not_taken_by_halves_however_often_it_is_looked_at() {
+    use std::io::Write;
+
+    // Where the machine is so busy that the halves come too far apart, once more.
+    for _ in 0..50 {
+        let folder = Folder::new();
+        let path = folder.0.join("policies.toml");
+        fs::write(&path, "p.retry.max_attempts = 5").unwrap();
+        let file = PolicyFile::open(&path).unwrap();
+        let (tell, told) = mpsc::channel();
+        let tell = Mutex::new(tell);
+        file.observe(move |event: &Event<'_>| {
+            if let Event::PolicyFileReloaded { .. } = event {
+                let _ = tell.lock().unwrap().send(());
+            }
+        });
+        file.watch(Duration::from_millis(10)).unwrap();
+        let mut halves = fs::File::create(&path).unwrap();
+        halves.write_all(b"p.retry.max_attempts = 1").unwrap();
+        let since = std::time::Instant::now();
+        thread::sleep(Duration::from_millis(30));
+        halves.write_all(b"2").unwrap();
+        if since.elapsed() > Duration::from_millis(45) {
+            continue;
+        }
+        told.recv_timeout(PATIENCE).unwrap();
+        let policy = file.policies().get("p").unwrap().retry().unwrap().max_attempts();
+        assert_eq!(policy, 12);
+        return;
+    }
+}
