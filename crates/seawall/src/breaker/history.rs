@@ -163,6 +163,12 @@ impl Feed {
     fn add(&mut self, generation: u64, transition: Transition) {
         // The first place after the one delivered last that has this generation.
         let ahead = generation.wrapping_sub(self.delivered) % GENERATIONS;
+        self.opened += u64::from(transition.to == CircuitState::Open);
+        if ahead == 0 || ahead >= GENERATIONS / 2 {
+            // It was given up: whoever moved the breaker was held up while so many others did.
+            self.untold += 1;
+            return;
+        }
         let place = self.delivered + ahead;
         self.waiting.insert(place, transition);
         if self.waiting.len() > MOST_WAITING {
@@ -175,7 +181,6 @@ impl Feed {
         if self.last.is_none_or(|(last, _)| last < place) {
             self.last = Some((place, transition));
         }
-        self.opened += u64::from(transition.to == CircuitState::Open);
     }
 
     fn next(&mut self) -> Option<Transition> {
@@ -203,6 +208,21 @@ mod tests {
         let cause = TransitionCause::Manual;
         let at = Tick::from_millis(0);
         Transition { from: CircuitState::Closed, to, cause, at, open_for: None, dry_run: false }
+    }
+
+    #[test]
+    fn one_that_comes_after_it_was_given_up_is_not_the_latest() {
+        let mut feed = Feed::default();
+        // Whoever made the first one is held up.
+        let last = MOST_WAITING as u64 + 2;
+        (2..=last).for_each(|place| feed.add(place, transition(CircuitState::HalfOpen)));
+        while feed.next().is_some() {}
+        assert_eq!(feed.delivered, last);
+        feed.add(1, transition(CircuitState::Open));
+        feed.add(last + 1, transition(CircuitState::Closed));
+        assert_eq!(feed.next(), Some(transition(CircuitState::Closed)));
+        assert_eq!(feed.last.map(|(_, latest)| latest.to), Some(CircuitState::Closed));
+        assert_eq!((feed.waiting.len(), feed.untold, feed.opened), (0, 2, 1));
     }
 
     #[test]
