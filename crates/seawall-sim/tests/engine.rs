@@ -402,6 +402,27 @@ fn calls_inside_a_scope_of_their_own_go_as_all_others() {
     assert_eq!(storm_of(scoped), storm_of(guarded));
 }
 
+/// A future that is handed on, as out of a `select`, is polled by another waker than it began with.
+#[test]
+fn a_wait_wakes_whoever_polled_it_last() {
+    let mut scenario = calm(S);
+    scenario.load.arrivals = Arrivals::Recorded(vec![Duration::ZERO]);
+    let handed_on = || async {
+        let mut wait = Box::pin(sleep(10 * MS));
+        assert!(wait.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        wait.await;
+        // And the other way: what began with the task's own.
+        let mut wait = Box::pin(sleep(10 * MS));
+        assert!(poll_fn(|cx| Poll::Ready(wait.as_mut().poll(cx).is_pending())).await);
+        Between(wait, Arc::new(Relay(Mutex::new(None)))).await;
+        Ok(Answer::Full)
+    };
+    let seen = Plan::new(scenario).run(&Contender::function("handed on", handed_on), 1);
+    assert_eq!((seen.total.calls, seen.total.good), (1, 1));
+    let took = seen.total.latencies.quantile(0.5).unwrap();
+    assert!((19 * MS..22 * MS).contains(&took), "{took:?}");
+}
+
 #[test]
 fn a_waker_that_another_thread_uses_wakes_its_call() {
     let mut woken = false;

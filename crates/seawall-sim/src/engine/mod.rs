@@ -43,7 +43,8 @@ use wakers::{Wakers, Woken};
 /// Readings of the clock start here: room below for what began before.
 const EPOCH: Duration = Duration::from_secs(1 << 20);
 
-/// How many things happen at most before others have their turn.
+/// How many things of the world's own happen at most before the run is asked whether it is to stop, and
+/// who was woken from other threads.
 const AT_ONCE: u32 = 64;
 
 thread_local! {
@@ -258,7 +259,7 @@ impl Inside {
             self.ready = self.run.take();
             return Next::Nothing;
         }
-        // So many that nothing is done for outside, and a run is stopped in time.
+        // None of these runs code that is not the engine's: nobody is woken meanwhile, nothing dropped.
         for _ in 0..AT_ONCE {
             let Some((at, what)) = self.queue.pop_before(end) else {
                 self.now = end;

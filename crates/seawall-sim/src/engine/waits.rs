@@ -11,7 +11,7 @@ use std::{
 
 /// A wait, as whoever waits knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Wait {
+struct Wait {
     /// A future may outlive its run.
     run: u32,
     at: u32,

@@ -77,11 +77,11 @@ impl Future for Answering {
 }
 
 /// Sends a request from where the task stands that is polled.
+// Inlined: given back through memory, it would be read in larger words than it was written in.
 #[inline(always)]
 fn send(inside: &mut Inside, what: What, cx: &Context<'_>) -> Sent {
     let who = inside.wakers.who(cx.waker());
     let at = inside.model.send(inside.now, inside.current, what, who, &mut inside.queue);
-    // By its parts: what is written in parts and then read as a whole, processors wait for.
     Sent { run: inside.number, at, who }
 }
 
