@@ -122,7 +122,7 @@ mod live {
             Arc, LazyLock, Mutex, MutexGuard, PoisonError,
             atomic::{AtomicU64, AtomicUsize, Ordering},
         },
-        task::{Context, Poll},
+        task::{Context, Poll, ready},
         thread::{self, ThreadId},
         time::Duration,
     };
@@ -505,13 +505,12 @@ mod live {
         fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
             match &mut *self {
                 Self::Boxed(sleep) => sleep.as_mut().poll(cx),
-                Self::Kept { wait: None, .. } => Poll::Ready(()),
-                Self::Kept { keeper, wait: kept @ Some(_) } => {
-                    let polled = kept.map_or(Poll::Ready(()), |wait| keeper.poll(wait, cx));
-                    if polled.is_ready() {
-                        *kept = None;
+                Self::Kept { keeper, wait } => {
+                    if let Some(begun) = *wait {
+                        ready!(keeper.poll(begun, cx));
+                        *wait = None;
                     }
-                    polled
+                    Poll::Ready(())
                 }
             }
         }

@@ -395,22 +395,17 @@ where
                     this.stage.set(Stage::Attempt { attempt: (this.op)() });
                 }
             }
-            // Where it is written it stays until it is read: copied at once, it would be waited for.
+            // The outcome stays where it is written until it is read: processors wait for a copy at once.
             let polled = match (injected, this.stage.as_mut().project()) {
                 (Some(error), _) => Poll::Ready(Err(error)),
                 (None, StageProjection::Attempt { attempt }) => attempt.poll(cx),
                 // Begun above.
                 (None, _) => Poll::Pending,
             };
-            if polled.is_pending() {
-                return Poll::Pending;
-            }
+            let Poll::Ready(outcome) = &polled else { return Poll::Pending };
             // Nothing of the attempt lives on while its outcome is read.
             this.stage.set(Stage::Ended);
-            let verdict = match &polled {
-                Poll::Ready(outcome) => this.call.source.verdict(outcome.as_ref()),
-                Poll::Pending => return Poll::Pending,
-            };
+            let verdict = this.call.source.verdict(outcome.as_ref());
             match this.call.settle(ready!(polled), verdict) {
                 Step::Return(outcome) => return Poll::Ready(outcome),
                 Step::Wait(delay) => {
